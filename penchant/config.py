@@ -1,0 +1,124 @@
+"""One tree of typed settings: file < environment < flag.
+
+`penchant.toml` in the data folder, then `PENCHANT_<NAME>` for the plain values, then what the caller passes.
+The dial to turn first is `neighbours`: how many neighbours an item may have in each count table. Memory and
+quality follow from it; the defaults hold from a hundred to a hundred thousand items.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from penchant.errors import InvalidInput
+
+FILE = "penchant.toml"
+
+
+class Action(Struct, frozen=True, forbid_unknown_fields=True):
+    """How strongly an action moves the person's state; below 0 it pushes away, and only above 0 is it counted."""
+
+    weight: float = 1.0
+
+
+def default_actions() -> dict[str, Action]:
+    strong = dict.fromkeys(("buy", "cart", "like", "save", "share", "subscribe", "complete"), Action(1.5))
+    plain = dict.fromkeys(("click", "rate", "play", "read", "search", "comment"), Action(1.0))
+    weak = {"view": Action(0.5)}
+    against = dict.fromkeys(("dislike", "hide", "skip"), Action(-0.5))
+    return {**plain, **strong, **weak, **against}
+
+
+class Settings(Struct, forbid_unknown_fields=True):
+    """All settings with their defaults.
+
+    durability      ``process``: an acknowledged event survives kill -9; ``power``: also the loss of power
+    encoder         a folder or a hub name of a sentence encoder; empty: all-MiniLM-L6-v2
+    template        how an item's fields become text, e.g. ``"{title}. {genres}"``; empty: every text field in order
+    neighbours      the dial: most neighbours kept for an item in each count table
+    half_life_days  after so many days, an interaction counts half for recent popularity
+    snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
+    """
+
+    durability: Literal["process", "power"] = "process"
+    encoder: str = ""
+    template: str = ""
+    neighbours: int = 256
+    half_life_days: float = 7.0
+    snapshot_every: int = 500_000
+    max_field_bytes: int = 65_536
+    host: str = "127.0.0.1"
+    port: int = 7461
+    actions: dict[str, Action] = field(default_factory=default_actions)
+
+
+def load_settings(folder: Path, **flags: Any) -> Settings:
+    """Settings of a data folder.
+
+    Raises InvalidInput naming the setting, its value and the allowed ones.
+    """
+    values: dict[str, Any] = _from_file(folder / FILE)
+    values.update(_from_environment())
+    values.update({name: value for name, value in flags.items() if value is not None})
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            f"{error}.", field="settings", value=values, way_out=f"Correct {FILE} or the flag."
+        ) from None
+    _check_ranges(settings)
+    return settings
+
+
+def write_settings(folder: Path, settings: Settings) -> Path:
+    """Write what differs from the defaults, so that a later default still reaches old folders."""
+    defaults, lines = Settings(), ["# Penchant settings; what is not named here has its default."]
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if value != getattr(defaults, name) and name != "actions":
+            lines.append(f"{name} = {msgspec.json.encode(value).decode()}")
+    if settings.actions != defaults.actions:
+        lines += [
+            f"\n[actions.{msgspec.json.encode(name).decode()}]\nweight = {action.weight}"
+            for name, action in settings.actions.items()
+        ]
+    path = folder / FILE
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(
+            f"not TOML: {error}.", field="settings", value=path.name, way_out="Correct the line."
+        ) from None
+
+
+def _from_environment() -> dict[str, str]:
+    plain = [name for name in Settings.__struct_fields__ if name != "actions"]
+    return {name: os.environ[key] for name in plain if (key := f"PENCHANT_{name.upper()}") in os.environ}
+
+
+def _check_ranges(settings: Settings) -> None:
+    ranges = {
+        "neighbours": (8, 4096),
+        "half_life_days": (1 / 24, 36_500),
+        "snapshot_every": (1, 10**9),
+        "max_field_bytes": (16, 2**24),
+        "port": (0, 65_535),
+    }
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            raise InvalidInput(f"must lie in {low:g}..{high:g}.", field=name, value=value, way_out=f"Correct {FILE}.")
+    if len(settings.actions) > 255 or not settings.actions:
+        raise InvalidInput("1 to 255 actions.", field="actions", value=len(settings.actions), way_out="Name fewer.")

@@ -1,0 +1,268 @@
+"""The whole product on one screen: what happens to events, and what happens to a query.
+
+    ingest      check -> log (durable from here on) -> state, counts, catalogue
+    recommend   f(x) of the person -> candidates from every source -> features and scores -> filters -> slate
+
+Every later module is a detail of one of these verbs. `open` is the wiring: the only place that knows all parts. One
+lock guards them; a server that wants batches calls `accept`, `write` and `apply` itself, from its own threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant import intake, kernels
+from penchant.config import load_settings
+from penchant.errors import InvalidInput, NotFound
+from penchant.kernels import Asked
+from penchant.models.cold_start import FEATURES
+from penchant.parts import Parts
+from penchant.pipeline.events import check
+from penchant.pipeline.filters import REMOVED
+from penchant.storage.event_log import Logged, Outcome
+from penchant.types import Candidate, Erased, Event, Query, Receipt, Refusal, Slate
+
+_LONGEST = 1000
+_FOUND = 200
+
+
+class _Scored(NamedTuple):
+    features: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    names: tuple[str, ...]
+
+
+class Batch:
+    """Events on their way in: what was taken, what was refused, and, once written, what became of each."""
+
+    def __init__(self, events: list[Event], places: list[int], refused: list[Refusal]) -> None:
+        self.events, self.places, self.refused = events, places, refused
+        self.outcomes: list[Outcome] = []
+
+
+class Engine:
+    """Open one with `Engine.open(folder)`; close it, or use it as a context manager. Safe to call from many threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts, self.lock = parts, parts.lock
+        self._since_snapshot = 0
+
+    @classmethod
+    def open(cls, folder: str | Path, **flags: Any) -> Engine:
+        """Open a data folder (made when it is not there) and bring it to where the log stands.
+
+        Raises Unavailable when another process holds it or no encoder is found, InvalidInput for a wrong setting.
+        """
+        folder = Path(folder)
+        settings = load_settings(folder, **flags)
+        kernels.warm()
+        engine = cls(Parts(folder, settings))
+        engine.parts.load()
+        engine.parts.catch_up(engine._take)
+        return engine
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def ingest(self, events: Iterable[Event], *, source: tuple[bytes, int] | None = None) -> Receipt:
+        """Take events in, in the order given. On return they are durable and every later list knows them.
+
+        Events that are not valid are refused one by one, in the receipt; the rest is taken. ``source`` is (file hash,
+        rows done) of an import, remembered with the events, so that it can go on where it stopped.
+        """
+        batch = self.accept(list(events))
+        self.write([batch], source)
+        return self.apply([batch])[0]
+
+    def accept(self, events: Sequence[Event]) -> Batch:
+        """Check events, and let the language model read the words they hold."""
+        batch = Batch(*check(events, time.time(), self.parts.settings))
+        self.parts.words.read(event.words for event in batch.events if event.words)
+        return batch
+
+    def write(self, batches: Sequence[Batch], source: tuple[bytes, int] | None = None) -> None:
+        """One commit for all batches; durable on return. Raises Unavailable, and then none of them is kept."""
+        outcomes = iter(self.parts.log.append([event for batch in batches for event in batch.events], source=source))
+        for batch in batches:
+            batch.outcomes = [next(outcomes) for _ in batch.events]
+
+    def apply(self, batches: Sequence[Batch]) -> list[Receipt]:
+        """State, counts and catalogue follow what was written; one receipt for each batch."""
+        with self.lock:
+            late, erased = self._take([one for batch in batches for one in batch.outcomes if isinstance(one, Logged)])
+            if self._since_snapshot >= self.parts.settings.snapshot_every or erased:
+                self.snapshot()
+            return [_receipt(batch, self.parts.as_of, late, erased) for batch in batches]
+
+    def _take(self, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Erased]]:
+        self._since_snapshot += len(logged)
+        return intake.take(self.parts, logged)
+
+    # -- lists ---------------------------------------------------------------------------------------------------------
+
+    def recommend(self, query: Query) -> Slate:
+        """What this person should see next. Raises InvalidInput for a limit or a condition that makes no sense."""
+        return self.recommend_many([query])[0]
+
+    def recommend_many(self, queries: Sequence[Query]) -> list[Slate]:
+        """Lists for many people; their states are brought up and asked in one call."""
+        queries = [self._checked(query) for query in queries]
+        with self.lock:
+            people = [self._person(query.user) for query in queries]
+            vectors = self.parts.states.asked(people)
+            return [
+                self._slate(query, person, self.parts.asked(person, vector, query))
+                for query, person, vector in zip(queries, people, vectors, strict=True)
+            ]
+
+    def similar(self, item: str, query: Query | None = None) -> Slate:
+        """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""
+        query = self._checked(query or Query())
+        with self.lock:
+            number = self._item(item)
+            asked = Asked(self.parts.index.vector[number], np.array([number], np.int64), query.time or 0.0)
+            return self._slate(query, self._person(query.user), asked, itself=number)
+
+    def search(self, query: Query) -> Slate:
+        """Items that the words name or mean, ordered for this person."""
+        query = self._checked(query)
+        if not (query.words or "").strip():
+            raise InvalidInput("a search needs words.", field="words", value=query.words, way_out="Send `words`.")
+        self.parts.words.read([query.words or ""])
+        with self.lock:
+            return self._search(query, self._person(query.user))
+
+    def _slate(self, query: Query, person: int, asked: Asked, itself: int | None = None) -> Slate:
+        """Retrieve, score, filter, order: one list."""
+        parts = self.parts
+        allowed = parts.filters.allowed(query.where, parts.index.items)
+        also = [(kernels.CONDITION, parts.retrieval.within(allowed, asked.vector))] if query.where else []
+        items = parts.retrieval.candidates(asked, parts.ranker.fusion, also)
+        features, scores = parts.ranker.score(parts.retrieval.scratch, asked, items)
+        hidden = parts.hidden(query, person) if itself is None else np.array([itself], np.int32)
+        return self._answer(query, person, items, _Scored(features, scores, FEATURES), (hidden, allowed))
+
+    def _search(self, query: Query, person: int) -> Slate:
+        parts, words = self.parts, query.words or ""
+        asked, me = parts.words.of(words), parts.states.asked([person])[0]
+        found = dict(parts.catalogue.search(words, _FOUND))
+        allowed = parts.filters.allowed(query.where, parts.index.items)
+        items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))
+        features, scores = parts.ranker.score_words(items, found, asked, me, query.time or 0.0)
+        hidden = parts.hidden(query, -1 if query.seen is None else person)
+        return self._answer(
+            query, person, items, _Scored(features, scores, parts.ranker.search_features), (hidden, allowed)
+        )
+
+    def _answer(
+        self,
+        query: Query,
+        person: int,
+        items: NDArray[np.int64],
+        scored: _Scored,
+        removing: tuple[NDArray[np.int32], NDArray[np.uint8]],
+    ) -> Slate:
+        """Filter, order, and put names to it."""
+        retrieval = self.parts.retrieval
+        reason = np.empty(len(items), np.uint8)
+        kernels.reasons(retrieval.scratch, retrieval.mark, items, self.parts.index.ready, *removing, reason)
+        best = kernels.best(scored.scores, items, reason, query.limit)
+
+        def candidate(place: int) -> Candidate:
+            bits = int(retrieval.scratch.source[items[place]])
+            return Candidate(
+                item=self.parts.log.items.name(int(items[place])),
+                score=float(scored.scores[place]),
+                sources=[name for bit, name in kernels.SOURCES.items() if bits & bit],
+                features=dict(zip(scored.names, scored.features[place].tolist(), strict=True)),
+                removed=REMOVED.get(int(reason[place])),
+            )
+
+        return Slate(
+            items=[candidate(place) for place in best.tolist()],
+            as_of=self.parts.as_of,
+            user_as_of=self.parts.states.newest(person),
+            version=self.parts.version.name,
+            time=query.time or 0.0,
+            user=query.user,
+            retrieved=len(items),
+            removed=[candidate(place) for place in np.flatnonzero(reason).tolist()] if query.explain_removed else None,
+        )
+
+    def _checked(self, query: Query) -> Query:
+        """The query with its clock filled in; from here on nothing reads another one."""
+        if not 1 <= query.limit <= _LONGEST:
+            raise InvalidInput(
+                f"must lie in 1..{_LONGEST}.", field="limit", value=query.limit, way_out="Ask for fewer."
+            )
+        if query.time is None:
+            query.time = time.time()
+        return query
+
+    def _person(self, name: str | None) -> int:
+        return self.parts.log.person(self.parts.log.people.get(name)) if name is not None else -1
+
+    def _item(self, name: str) -> int:
+        number = self.parts.log.items.get(name)
+        if number < 0 or not self.parts.index.known[number]:
+            raise NotFound("no such item was sent.", field="item", value=name, way_out="Send it with PUT /v1/items.")
+        return number
+
+    # -- the life of a folder ------------------------------------------------------------------------------------------
+
+    @property
+    def warnings(self) -> list[str]:
+        return [text for text in (self.parts.texts.warning, self.parts.texts.failure) if text]
+
+    def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
+        """Until every item sent so far has its vector; ``progress(texts left)`` now and then."""
+        self.parts.texts.wait(progress)
+
+    def snapshot(self) -> None:
+        """Write states and counts to disk, so that the next start replays only what comes after."""
+        with self.lock:
+            self.parts.save()
+            self._since_snapshot = 0
+
+    def rebuild(self) -> None:
+        """Forget everything derived and build it again from the log."""
+        with self.lock:
+            self.parts.reset()
+            self.parts.catch_up(self._take)
+
+    def close(self) -> None:
+        self.parts.texts.close()
+        if self._since_snapshot:
+            self.snapshot()
+        self.parts.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _receipt(batch: Batch, as_of: int, late: set[int], erased: dict[int, Erased]) -> Receipt:
+    receipt = Receipt(accepted=0, as_of=as_of, refused=list(batch.refused))
+    for place, event, outcome in zip(batch.places, batch.events, batch.outcomes, strict=True):
+        if isinstance(outcome, Logged):
+            receipt.accepted += 1
+            receipt.ids.append(event.id or "")
+            if outcome.offset in late:
+                receipt.late.append(event.id or "")
+            if outcome.offset in erased:
+                receipt.erased.append(erased[outcome.offset])
+        elif outcome == "duplicate":
+            receipt.duplicates.append(event.id or "")
+        else:
+            receipt.refused.append(intake.refusal(place, event, outcome))
+    return receipt

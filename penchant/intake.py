@@ -1,0 +1,145 @@
+"""What an event of each kind does to everything that is derived from the log.
+
+interaction  states and counts, many at once
+item         catalogue, columns, and a text for the language model to read
+user         the profile
+retraction, alias, erasure   two verbs: take the person's old history out, put the new one in
+
+A person's share of states and counts is a function of that person's events, which is why the two verbs are enough.
+What these events do inside the log, in the transaction that logs them, stands in `storage.event_log`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+
+from penchant import kernels
+from penchant.errors import PenchantError
+from penchant.parts import KEPT, Parts
+from penchant.pipeline.items import render
+from penchant.pipeline.state import Interactions
+from penchant.storage.catalogue import Row
+from penchant.storage.event_log import Logged
+from penchant.types import Erased, Event, Refusal
+
+_WAYS_OUT = {
+    "unknown target": (
+        "target",
+        "no interaction with this id is in the log.",
+        "Send the id that the event was acknowledged with, and its user when it is older than 7 days.",
+    ),
+    "session taken": ("session", "already belongs to another person.", "Begin a new session id after a logout."),
+}
+
+
+def take(parts: Parts, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Erased]]:
+    """Take in events of log order; (offsets of those too late for a state, proofs of erasure by offset)."""
+    late: set[int] = set()
+    erased: dict[int, Erased] = {}
+    for kind, run in groupby(logged, key=lambda one: one.event.kind):
+        group = list(run)
+        if kind == "interaction":
+            late |= _interactions(parts, group)
+        elif kind == "item":
+            _items(parts, group)
+        elif kind == "erasure":
+            erased |= {one.offset: _erase(parts, one) for one in group}
+        else:
+            for one in group:
+                _amend(parts, one)
+        parts.as_of = group[-1].offset
+    return late, erased
+
+
+def refusal(place: int, event: Event, outcome: str) -> Refusal:
+    """Why the log did not take an event."""
+    field, what, way_out = _WAYS_OUT[outcome]
+    return Refusal(index=place, field=field, value=repr(getattr(event, field)), detail=f"{what} {way_out}")
+
+
+def _interactions(parts: Parts, group: Sequence[Logged]) -> set[int]:
+    events = _arrays(parts, group)
+    parts.index.ensure(int(events.items.max()) + 1)
+    for one in group:
+        if one.event.words:
+            parts.words.note(one.offset, one.event.words)
+    status = parts.states.take(events)
+    rows = np.flatnonzero(events.items >= 0)
+    counted = parts.positive[events.actions[rows]]
+    parts.counts.add(events.people[rows], events.items[rows], events.times[rows], counted)
+    return set(events.offsets[status == kernels.LATE_EVENT].tolist())
+
+
+def _arrays(parts: Parts, group: Sequence[Logged]) -> Interactions:
+    person = parts.log.person
+    values = [one.event.value for one in group]
+    return Interactions(
+        people=np.array([person(one.person, one.offset) for one in group], np.int64),
+        items=np.array([one.item for one in group], np.int64),
+        words=np.array([one.event.words is not None or bool(one.event.context) for one in group], np.uint8),
+        actions=np.array([one.action for one in group], np.uint8),
+        values=np.array([np.nan if value is None else value for value in values], np.float32),
+        times=np.array([one.event.time for one in group], np.float64),
+        offsets=np.array([one.offset for one in group], np.int64),
+    )
+
+
+def _items(parts: Parts, group: Sequence[Logged]) -> None:
+    parts.index.ensure(max(one.item for one in group) + 1)
+    last = {one.item: one for one in group}  # sent twice in one batch: the later one stands
+    sent = [_row(parts, one) for one in last.values() if not one.event.removed]
+    gone = [one.item for one in last.values() if one.event.removed]
+    parts.catalogue.put(sent)
+    for item in gone:
+        parts.catalogue.remove(item)
+    parts.offer(sent, gone)
+    parts.texts.submit(sent)
+
+
+def _row(parts: Parts, one: Logged) -> Row:
+    event = one.event
+    created = float(parts.index.created[one.item]) if parts.index.known[one.item] else event.time or 0.0
+    try:
+        text = render(parts.settings.template, event.fields)
+    except PenchantError as error:
+        parts.texts.failure, text = str(error), render("", event.fields)
+    return Row(one.item, event.fields, text, event.vectors, event.available is not False, created)
+
+
+def _amend(parts: Parts, one: Logged) -> None:
+    if one.event.kind == "user":
+        parts.catalogue.put_profile(one.person, {} if one.event.removed else one.event.fields)
+    elif one.event.kind == "retraction":
+        _swap(parts, one, [one.person])
+    elif one.event.kind == "alias":
+        _swap(parts, one, [one.person, one.target])
+        parts.states.clear(one.target)
+    # An impression is kept in the log; nothing is derived from it yet.
+
+
+def _swap(parts: Parts, one: Logged, before: Sequence[int]) -> None:
+    """Take out what these people had before an event; put in what the person has after it."""
+    for person in before:
+        old = parts.history(person, one.offset - 1)
+        parts.counts.take_out(person, old, parts.positive[old.action])
+    new = parts.history(one.person, one.offset)
+    parts.counts.put_in(one.person, new, parts.positive[new.action])
+    parts.states.replace(one.person, parts.history(one.person, one.offset, KEPT))
+    parts.counts_changed()
+
+
+def _erase(parts: Parts, one: Logged) -> Erased:
+    if one.erased is None:  # found again after a restart: what it took out is gone, so counts start from the log
+        parts.counts.inexact = True
+    else:
+        parts.counts.take_out(one.person, one.erased, parts.positive[one.erased.action])
+        parts.words.forget(one.erased.offset.tolist())
+    if one.person >= 0:
+        parts.states.clear(one.person)
+        parts.catalogue.forget(one.person)
+    exact = not parts.counts.inexact
+    parts.counts_changed()
+    return Erased(person=one.person, events=one.events, offset=one.offset, counts="exact" if exact else "rebuilding")

@@ -1,0 +1,271 @@
+"""The parts of an engine and how they are wired together; the life of a data folder from open to close.
+
+    folder/penchant.toml   settings          folder/events.db     the log: the only truth
+    folder/versions/       model versions    folder/catalogue.db  items, words, vectors of texts (derived)
+    folder/snapshots/      states and counts at an offset (derived)
+
+Opening reads the newest snapshot of the version in use and replays what the log holds beyond it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.config import Settings
+from penchant.kernels import Asked
+from penchant.models import cold_start, versions
+from penchant.models.runtime import Version
+from penchant.models.text_encoder import TextEncoder, load_encoder
+from penchant.pipeline.filters import Filters
+from penchant.pipeline.items import ItemTexts
+from penchant.pipeline.ranking import Ranker
+from penchant.pipeline.retrieval import Retrieval
+from penchant.pipeline.state import UserStates
+from penchant.pipeline.words import Words
+from penchant.storage.catalogue import Catalogue, Row
+from penchant.storage.counts import Counts
+from penchant.storage.event_log import EventLog, History, Logged
+from penchant.storage.item_index import ItemIndex
+from penchant.storage.state_store import StateStore, drop_snapshots, read_snapshot, write_snapshot
+from penchant.types import Query
+
+Floats = NDArray[np.float32]
+
+KEPT = 1000  # a person's last events, which a state is folded from when it must be folded from the log
+NO_ENCODER = "none"
+_REFIT = 10  # a catalogue grown so many times is looked at again for the projection
+_FITTED_ON = 20_000
+
+
+class Parts:
+    """Everything an engine works on. `intake` changes it, `engine` asks it; both under ``lock``."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder, self.settings, self.lock = folder, settings, threading.RLock()
+        self.log = EventLog(folder, settings.durability)
+        self.catalogue = Catalogue(folder)
+        self.encoder = _encoder(settings, folder)
+        actions = _numbered_actions(self.log, settings)
+        self.positive = np.array([weight > 0 for weight in actions.values()] + [False] * 256, np.uint8)[:256]
+        self.version = Version(_version_0(folder, self.encoder, actions))
+        self.words = Words(self.encoder, self.version, self.log.words)
+        self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
+        self.filters = Filters(self.catalogue.rows)
+        self.reset()
+        self._rebuilding: threading.Thread | None = None
+
+    def reset(self) -> None:
+        """Empty tables: what opening starts from, and rebuilding."""
+        manifest = self.version.manifest
+        self.as_of = 0
+        self.index = ItemIndex(manifest.dim)
+        self.counts = Counts(self.settings.neighbours, self.settings.half_life_days)
+        store = StateStore(manifest.state_size)
+        self.states = UserStates(store, self.index, self.version, self.words.at, self.settle, self._kept_history)
+        self._wire_asking()
+
+    def _wire_asking(self) -> None:
+        manifest = self.version.manifest
+        self.retrieval = Retrieval(self.index, self.counts)
+        self.ranker = Ranker(self.index, self.counts, manifest.fusion, manifest.search)
+
+    # -- what intake and engine ask ------------------------------------------------------------------------------------
+
+    def history(self, person: int, upto: int, last: int = -1) -> History:
+        """A person's interactions, those of joined sessions included, as they stood at an offset."""
+        return self.log.history(self.log.joined(person, upto), upto, last)
+
+    def _kept_history(self, person: int, upto: int) -> History:
+        return self.history(person, min(upto, self.log.end), KEPT)
+
+    def asked(self, person: int, vector: Floats, query: Query) -> Asked:
+        return Asked(vector, self.states.recent(person, self.positive.view(np.bool_)), query.time or 0.0)
+
+    def hidden(self, query: Query, person: int) -> NDArray[np.int32]:
+        """Items that the query does not want to see again."""
+        if query.seen == "allow" or person < 0:
+            return np.empty(0, np.int32)
+        if query.seen is None or query.seen == "ever":
+            return self.counts.seen_by(person)
+        past = self.history(person, self.log.end)
+        items = past.item[(past.time >= (query.time or 0.0) - query.seen) & (past.item >= 0)]
+        return items.astype(np.int32)
+
+    # -- items and their vectors ---------------------------------------------------------------------------------------
+
+    def offer(self, sent: Sequence[Row], gone: Sequence[int]) -> None:
+        """Items may be shown (or not any more) from now on; their vectors follow."""
+        items = np.array([row.item for row in sent], np.int64)
+        first = items[self.index.known[items] == 0] if len(items) else items
+        for row in sent:
+            self.index.known[row.item], self.index.ready[row.item] = 1, row.available
+            self.index.created[row.item] = row.created
+        self.index.known[list(gone)] = self.index.ready[list(gone)] = 0
+        self.filters.changed([*sent, *(Row(item, {}, "", {}, False, 0.0) for item in gone)])
+        if len(first):
+            self.retrieval.came(first)
+
+    def place(self, rows: Sequence[Row], text_vectors: Floats) -> None:
+        """Texts were read: the items have vectors (called by the thread that reads, and by `settle`)."""
+        vectors = self._vectors(rows, text_vectors)
+        with self.lock:
+            self.index.place(np.array([row.item for row in rows], np.int64), vectors)
+        self._refit_when_grown()
+
+    def settle(self, items: Sequence[int]) -> None:
+        """Read the texts of these items now, if they still wait to be read."""
+        rows = self.texts.pending(items) if self.texts.backlog else []
+        if rows:
+            self.place(rows, self.texts.vectors([row.text for row in rows]))
+
+    def _vectors(self, rows: Sequence[Row], text_vectors: Floats) -> Floats:
+        """Item vectors [n, dim]: the mean of text and brought vectors, each at length 1."""
+        manifest = self.version.manifest
+        out = np.zeros((len(rows), manifest.dim), np.float32)
+        if self.encoder is not None:
+            out += self.version.items(text_vectors)
+        for row, vector in zip(rows, out, strict=True):
+            for name, brought in row.vectors.items():
+                projected = np.asarray(brought, np.float32) @ cold_start.brought_projection(name, len(brought))
+                vector += projected / max(float(np.linalg.norm(projected)), 1e-12)
+        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        return out
+
+    # -- versions --------------------------------------------------------------------------------------------------
+
+    def _refit_when_grown(self) -> None:
+        """Version 0 looks at the catalogue once it is large enough, and again when it has grown tenfold."""
+        if self.encoder is None or self.texts.waiting:
+            return
+        known, fitted = int(self.index.known.sum()), self.version.manifest.fitted_on
+        if known >= cold_start.ENOUGH and known >= _REFIT * fitted:
+            self.refit()
+
+    def refit(self) -> None:
+        """Publish version 0 anew with a projection fitted to the catalogue, and swap to it."""
+        rows = list(self.catalogue.rows())
+        texts = self.texts.vectors([row.text for row in rows])
+        chosen = np.random.default_rng(0).permutation(len(rows))[:_FITTED_ON]
+        path = cold_start.publish_version_0(
+            self.folder / "versions",
+            _named(self.encoder),
+            _weights(self.log, self.settings),
+            texts[chosen],
+            time.time(),
+        )
+        with self.lock:
+            self._use(Version(path), rows, texts)
+
+    def _use(self, version: Version, rows: Sequence[Row], texts: Floats) -> None:
+        """Swap to another version: vectors at once; states are folded from the log as they are needed."""
+        self.version = self.words.version = version
+        vectors = np.zeros((self.index.items, version.manifest.dim), np.float32)
+        vectors[[row.item for row in rows]] = self._vectors(rows, texts)
+        self.index.replace_all(vectors)
+        self.states.use(version)
+        self._wire_asking()
+        self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
+
+    # -- snapshots and rebuilding --------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        arrays = self.states.store.arrays() | self.counts.arrays() | self.index.arrays()
+        write_snapshot(self.folder / "snapshots", self.as_of, arrays, self.version.name)
+
+    def load(self) -> None:
+        """Start from the newest snapshot, if it is of the version in use and of a log that reaches so far."""
+        found = read_snapshot(self.folder / "snapshots")
+        if found is None or found[1] != self.version.name or found[0] > self.log.end:
+            return
+        self.as_of, _, arrays = found
+        self.states.store.load(arrays)
+        self.counts.load(arrays)
+        self.index.load(arrays)
+        self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
+        unread = (self.index.known == 1) & (self.index.epoch == 0)
+        if unread.any():
+            self.texts.submit([row for row in self.catalogue.rows() if unread[row.item]])
+
+    def catch_up(self, take: Callable[[Sequence[Logged]], object]) -> None:
+        """Replay what the log holds beyond what is known, through the code that lives it."""
+        for batch in self.log.replay(self.as_of):
+            take(batch)
+
+    def counts_changed(self) -> None:
+        """Something was subtracted. Where that was not exact, build the counts again, beside the ones in use."""
+        if not self.counts.inexact or (self._rebuilding is not None and self._rebuilding.is_alive()):
+            return
+        self._rebuilding = threading.Thread(target=self.rebuild_counts, name="penchant-counts", daemon=True)
+        self._rebuilding.start()
+
+    def rebuild_counts(self) -> None:
+        """Counts from the log: most of it beside the live tables, the rest under the lock, then one swap."""
+        while True:
+            amended, upto = self.log.amended, self.as_of
+            if upto < amended:  # written, and about to be applied
+                time.sleep(0.01)
+                continue
+            counts = Counts(self.settings.neighbours, self.settings.half_life_days)
+            self._count_from_log(counts, 0, upto)
+            with self.lock:
+                if self.log.amended == amended:
+                    self._count_from_log(counts, upto, self.as_of)
+                    self._swap_counts(counts)
+                    return
+
+    def _swap_counts(self, counts: Counts) -> None:
+        counts.ensure(self.states.store.people, self.index.items)
+        self.counts = counts
+        self._wire_asking()
+        self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
+
+    def _count_from_log(self, counts: Counts, after: int, upto: int) -> None:
+        for people, events in self.log.interactions(after, upto):
+            rows = events.item >= 0
+            counts.add(people[rows], events.item[rows], events.time[rows], self.positive[events.action[rows]])
+
+    def close(self) -> None:
+        if self._rebuilding is not None:
+            self._rebuilding.join()
+        self.index.wait()
+        self.catalogue.close()
+        self.log.close()
+
+
+def _encoder(settings: Settings, folder: Path) -> TextEncoder | None:
+    if settings.encoder == NO_ENCODER:
+        return None
+    return load_encoder(settings.encoder or None, cache=folder / "encoder")
+
+
+def _named(encoder: TextEncoder | None) -> tuple[str, str, int]:
+    return (encoder.name, encoder.fingerprint, encoder.dim) if encoder is not None else (NO_ENCODER, NO_ENCODER, 1)
+
+
+def _numbered_actions(log: EventLog, settings: Settings) -> dict[str, float]:
+    for name in settings.actions:
+        log.actions.add(name)
+    return _weights(log, settings)
+
+
+def _weights(log: EventLog, settings: Settings) -> dict[str, float]:
+    """Weights in the order of the log's numbers; an action that the settings no longer name keeps its number."""
+    names = [log.actions.name(number) for number in range(len(log.actions))]
+    return {name: settings.actions[name].weight if name in settings.actions else 0.0 for name in names}
+
+
+def _version_0(folder: Path, encoder: TextEncoder | None, actions: dict[str, float]) -> Path:
+    """The newest version, if it fits the encoder and the actions; else a version 0 made now."""
+    path = versions.newest(folder / "versions")
+    if path is not None:
+        manifest = versions.read_manifest(path)
+        if manifest.encoder_fingerprint == _named(encoder)[1] and manifest.actions == actions:
+            return path
+        drop_snapshots(folder / "snapshots")
+    return cold_start.publish_version_0(folder / "versions", _named(encoder), actions, None, time.time())

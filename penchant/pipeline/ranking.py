@@ -1,0 +1,75 @@
+"""How candidates are scored: a fixed log-linear fusion of absolute features.
+
+    text         f(x) . g(y), the cosine of what the person is about and what the item is about
+    transitions  log(1 + P / floor), P: what followed the person's last five items, by share
+    neighbours   log(1 + C / floor), C: shrunk cosine of co-occurrence with the last ten
+    popularity   log(1 + recent popularity)
+    freshness    2^(-age / 7 days) since the item was first sent
+
+A search adds to these what its words say: `words`, log(1 + BM25), and `text` is then the cosine of the words and the
+item, `personal` the one of the person and the item.
+
+Absolute means: none of them looks at the other candidates, so a candidate's score ignores its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant import kernels
+from penchant.kernels import Asked, Scratch
+from penchant.models.cold_start import FEATURES
+from penchant.models.versions import Fusion
+from penchant.storage.counts import Counts
+from penchant.storage.item_index import ItemIndex
+
+Floats = NDArray[np.float32]
+Longs = NDArray[np.int64]
+
+
+class Ranker:
+    """Scores under one version's fusion; reads counts and vectors, changes nothing."""
+
+    def __init__(self, index: ItemIndex, counts: Counts, fusion: Fusion, search: Mapping[str, float]) -> None:
+        self._index, self._counts, self.fusion, self._search = index, counts, fusion, dict(search)
+        self._weights = np.array([fusion.weights[name] for name in FEATURES], np.float32)
+
+    def score(self, scratch: Scratch, asked: Asked, items: Longs) -> tuple[Floats, Floats]:
+        """(features [n, 5] in the order of FEATURES, scores [n]) of items that retrieval has just gathered."""
+        features = np.empty((len(items), len(FEATURES)), np.float32)
+        kernels.features(
+            scratch,
+            items,
+            self._index.vector,
+            asked.vector,
+            self._counts.popular,
+            self._counts.decay(asked.time),
+            self._index.created,
+            asked.time,
+            self.fusion.transition_floor,
+            self.fusion.neighbour_floor,
+            features,
+        )
+        return features, features @ self._weights
+
+    def score_words(
+        self, items: Longs, bm25: Mapping[int, float], words: Floats, person: Floats, time: float
+    ) -> tuple[Floats, Floats]:
+        """(features [n, 4] in the order of the version's search weights, scores [n]) for a search."""
+        vectors = self._index.vector[items]
+        popular = np.maximum(self._counts.popular[items] * self._counts.decay(time), 0.0)
+        known = {
+            "words": np.log1p(np.array([bm25.get(item, 0.0) for item in items.tolist()])),
+            "text": vectors @ words,
+            "personal": vectors @ person,
+            "popularity": np.log1p(popular),
+        }
+        features = np.stack([known[name] for name in self._search], 1).astype(np.float32)
+        return features, features @ np.array(list(self._search.values()), np.float32)
+
+    @property
+    def search_features(self) -> tuple[str, ...]:
+        return tuple(self._search)

@@ -1,0 +1,104 @@
+"""Where candidates come from: dense, transitions, neighbours, recent popularity, fresh items.
+
+Every source is asked for its own best; the union is what gets ranked. Counts are gathered for all items that the
+recent ones speak for, so that a candidate found by one source alone still carries what the others know of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant import kernels
+from penchant.kernels import Asked
+from penchant.models.versions import Fusion
+from penchant.storage.counts import Counts
+from penchant.storage.item_index import ItemIndex
+
+Floats = NDArray[np.float32]
+Longs = NDArray[np.int64]
+
+DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH = 200, 300, 300, 100, 50  # the most that each source gives
+WITHIN_CONDITION = 500
+_SCANNED = 20_000
+
+
+class Retrieval:
+    """Owns the scratch arrays, so it serves one query at a time."""
+
+    def __init__(self, index: ItemIndex, counts: Counts) -> None:
+        self.index, self.counts = index, counts
+        self.fresh = np.zeros(0, np.int64)
+        self.scratch = kernels.new_scratch(0)
+        self.mark = 0
+        self._spoken = self._union = np.zeros(0, np.int64)
+
+    def candidates(self, asked: Asked, fusion: Fusion, also: list[tuple[int, Longs]]) -> Longs:
+        """The union of all sources' best, for one query; ``also``: what was found elsewhere, by source."""
+        self._new_query()
+        counts, scratch = self.counts, self.scratch
+        spoken = kernels.gather(
+            scratch,
+            self.mark,
+            counts.transitions,
+            counts.neighbours,
+            counts.outgoing,
+            counts.totals,
+            asked.recent,
+            fusion.transition_decay,
+            fusion.neighbour_decay,
+            fusion.neighbour_power,
+            self._spoken,
+        )
+        n = 0
+        for source, items in (
+            (kernels.TRANSITIONS, kernels.strongest(scratch.transition, self._spoken, spoken, TRANSITIONS)),
+            (kernels.NEIGHBOURS, kernels.strongest(scratch.neighbour, self._spoken, spoken, NEIGHBOURS)),
+            (kernels.DENSE, self._dense(asked.vector)),
+            (kernels.POPULAR, counts.most_popular(POPULAR)),
+            (kernels.FRESH, self.fresh),
+            *also,
+        ):
+            n = kernels.union(scratch, self.mark, items, source, self._union, n)
+        return self._union[:n]
+
+    def matching(self, words: Floats, found: Longs) -> Longs:
+        """Candidates of a search: what holds the words, and what is near to what they mean."""
+        self._new_query()
+        n = kernels.union(self.scratch, self.mark, found, kernels.WORDS, self._union, 0)
+        n = kernels.union(self.scratch, self.mark, self._dense(words), kernels.DENSE, self._union, n)
+        return self._union[:n]
+
+    def came(self, items: Longs) -> None:
+        """Items were sent for the first time: the fresh ones are the newest by time of sending."""
+        every = np.union1d(self.fresh, items)
+        self.fresh = every[np.lexsort((every, -self.index.created[every]))[:FRESH]]
+
+    def within(self, allowed: NDArray[np.uint8], vector: Floats) -> Longs:
+        """Items inside a condition, so that a narrow one still fills a list: the nearest of them, or the popular."""
+        self.counts.ensure(0, len(allowed))
+        items = np.flatnonzero(allowed & self.index.ready[: len(allowed)])
+        if len(items) <= WITHIN_CONDITION:
+            return items
+        if len(items) > _SCANNED or not vector.any():
+            scores = self.counts.popular[items].astype(np.float32)
+        else:
+            scores = self.index.vector[items] @ vector
+        return items[np.argpartition(scores, -WITHIN_CONDITION)[-WITHIN_CONDITION:]]
+
+    def _dense(self, vector: Floats) -> Longs:
+        if not vector.any() or not self.index.items:
+            return np.empty(0, np.int64)
+        return self.index.nearest(vector, DENSE)
+
+    def _new_query(self) -> None:
+        room = len(self.index.ready)
+        self.counts.ensure(0, room)
+        if room > len(self.scratch.stamp):
+            self.scratch = kernels.new_scratch(room)
+            self._spoken, self._union = np.zeros(room, np.int64), np.zeros(room, np.int64)
+            self.mark = 0
+        if self.mark == 2**31 - 1:
+            self.scratch.stamp[:] = self.scratch.hidden[:] = 0
+            self.mark = 0
+        self.mark += 1

@@ -1,0 +1,219 @@
+"""What a person's events do to that person's state: `state' = step(state, event)`, at constant cost and size.
+
+A state is its checkpoint folded with its ring, under the item vectors of today. Everything here keeps that true:
+an event in order is stepped; one that is up to five minutes late is put into its place and the ring folded again; an
+item whose vector came or changed makes the states that hold it fold again, on their next use. So it does not matter
+whether an event was lived, replayed after a crash, or rebuilt from the log.
+
+Does not know: counts, names, or what time it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant import kernels
+from penchant.kernels import MOVE, STEPPED
+from penchant.models.runtime import Version
+from penchant.storage.event_log import History
+from penchant.storage.item_index import ItemIndex
+from penchant.storage.state_store import OTHER_VERSION, StateStore
+
+Floats = NDArray[np.float32]
+Longs = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+
+_FOLDED_TOGETHER = 64
+
+
+class Interactions(NamedTuple):
+    """Interactions of log order, as arrays [n]; ``words``: 1 where the event holds words."""
+
+    people: Longs
+    items: Longs
+    words: Bytes
+    actions: Bytes
+    values: Floats
+    times: NDArray[np.float64]
+    offsets: Longs
+
+
+class UserStates:
+    """States of all people under one model version.
+
+    ``word_vectors(offsets)`` gives vectors [n, dim] of the words typed in events; ``settle(items)`` waits for the
+    vectors of items that were sent but not read yet, before they move into a checkpoint for good; ``history(person,
+    upto)`` reads the log.
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        index: ItemIndex,
+        version: Version,
+        word_vectors: Callable[[Sequence[int]], Floats],
+        settle: Callable[[Sequence[int]], None],
+        history: Callable[[int, int], History],
+    ) -> None:
+        self._history = history
+        self.store, self._index, self.version = store, index, version
+        self._word_vectors, self._settle = word_vectors, settle
+
+    def take(self, events: Interactions) -> Bytes:
+        """Take in events; returns kernels.STEPPED, INSERTED or LATE_EVENT for each."""
+        status = np.zeros(len(events.people), np.uint8)
+        if not len(status):
+            return status
+        self.store.ensure(int(events.people.max()) + 1)
+        order = np.argsort(events.people, kind="stable")
+        people, counts = np.unique(events.people, return_counts=True)
+        self._bring_over(people, int(events.offsets.min()) - 1)
+        steppable = people[(counts == 1) & (self.store.fresh[people] == 1)]
+        self._admit(events, order, status)
+        np.maximum.at(self.store.newest, events.people, events.offsets)
+        moved = np.isin(events.people, steppable) & (status == STEPPED)
+        self.store.fresh[events.people[~moved & (status != kernels.LATE_EVENT)]] = 0
+        self._step(events, np.flatnonzero(moved))
+        return status
+
+    def asked(self, people: Sequence[int]) -> Floats:
+        """f(x) [n, dim] of people, -1 for nobody known; states are folded again first where they must be."""
+        known = [person for person in dict.fromkeys(people) if 0 <= person < self.store.people]
+        self.settle(known)
+        states = np.zeros((len(people), self.store.size), np.float32)
+        for row, person in enumerate(people):
+            if 0 <= person < self.store.people:
+                states[row] = self.store.now[person]
+        return self.version.query(states)
+
+    def settle(self, people: Sequence[int]) -> None:
+        """Make `now` of these people the fold of checkpoint and ring under the vectors of today."""
+        asked = np.array(people, np.int64)
+        self._bring_over(asked, 2**62)
+        stale = asked[(self.store.fresh[asked] == 0) | (self._changed(asked, 0) == 1)]
+        for start in range(0, len(stale), _FOLDED_TOGETHER):
+            part = stale[start : start + _FOLDED_TOGETHER]
+            self.store.now[part] = self._fold(part, self.store.ring.length[part])
+            self.store.fresh[part], self.store.folded[part] = 1, self._index.clock
+
+    def _bring_over(self, people: Longs, upto: int) -> None:
+        """States of another model version are folded from the log, when they are needed."""
+        for person in people[self.store.fresh[people] == OTHER_VERSION].tolist():
+            self.replace(person, self._history(person, upto))
+
+    def use(self, version: Version) -> None:
+        """Go over to another version; states are folded from the log as they are needed."""
+        self.store, self.version = self.store.of_other_size(version.manifest.state_size), version
+
+    def clear(self, person: int) -> None:
+        self.store.ensure(person + 1)
+        self.store.clear(person)
+
+    def newest(self, person: int) -> int:
+        """Offset of the newest event of a person; 0: none."""
+        return int(self.store.newest[person]) if 0 <= person < self.store.people else 0
+
+    def replace(self, person: int, history: History) -> None:
+        """Forget a person's state and take the history in again, in (time, offset) order."""
+        self.store.ensure(person + 1)
+        self.store.clear(person)
+        if not len(history.offset):
+            return
+        order = np.lexsort((history.offset, history.time))
+        people = np.full(len(order), person, np.int64)
+        self.take(
+            Interactions(
+                people,
+                history.item[order],
+                history.words[order],
+                history.action[order],
+                history.value[order],
+                history.time[order],
+                history.offset[order],
+            )
+        )
+
+    def recent(self, person: int, positive: NDArray[np.bool_]) -> Longs:
+        """The items a person last acted on with approval, newest first, at most kernels.ASKED."""
+        if not 0 <= person < self.store.people:
+            return np.empty(0, np.int64)
+        ring, n = self.store.ring, self.store.ring.length[person]
+        items = ring.item[person, :n][::-1]
+        liked = items[(items >= 0) & positive[ring.action[person, :n][::-1]]]
+        return liked[: kernels.ASKED].astype(np.int64)
+
+    def _changed(self, people: Longs, skip: int) -> Bytes:
+        out = np.empty(len(people), np.uint8)
+        kernels.changed(self.store.ring, people, skip, self._index.epoch, self.store.folded, out)
+        return out
+
+    def _admit(self, events: Interactions, order: Longs, status: Bytes) -> None:
+        sorted_events = [array[order] for array in events]
+        done, found = 0, np.zeros(len(order), np.uint8)
+        while done < len(order):
+            done = kernels.admit(self.store.ring, *sorted_events, found, done)
+            person = int(sorted_events[0][done - 1])
+            if self.store.ring.length[person] == kernels.RING:
+                self._move_checkpoint(person)
+        status[order] = found
+
+    def _move_checkpoint(self, person: int) -> None:
+        items = self.store.ring.item[person, :MOVE]
+        self._settle([int(item) for item in items if item >= 0])
+        self.store.checkpoint[person] = self._fold(np.array([person]), np.array([MOVE]))[0]
+        kernels.move_checkpoint(self.store.ring, person)
+
+    def _step(self, events: Interactions, rows: Longs) -> None:
+        if not len(rows):
+            return
+        people = events.people[rows]
+        ring, last = self.store.ring, self.store.ring.length[people] - 1
+        x = self._inputs(ring.item[people, last], ring.words[people, last], ring.offset[people, last])
+        before = np.where(last > 0, ring.time[people, last - 1], ring.anchor[people])
+        gap = _gap(ring.time[people, last], before)
+        self.store.now[people] = self.version.step(
+            self.store.now[people],
+            x,
+            ring.action[people, last].astype(np.int64),
+            np.nan_to_num(ring.value[people, last]),
+            gap,
+        )
+        self.store.folded[people[self._changed(people, 1) == 0]] = self._index.clock
+
+    def _fold(self, people: Longs, lengths: NDArray[np.integer]) -> Floats:
+        """Checkpoints of people [n] folded with the oldest ``lengths`` [n] events of their rings."""
+        ring, longest = self.store.ring, max(int(lengths.max()), 1)
+        mask = (np.arange(longest) < lengths[:, None]).astype(np.float32)
+        flat = mask.astype(bool).ravel()
+        x = np.zeros((len(people) * longest, self.version.manifest.dim), np.float32)
+        parts = (array[people, :longest].ravel()[flat] for array in (ring.item, ring.words, ring.offset))
+        x[flat] = self._inputs(*parts)
+        times = ring.time[people, :longest]
+        before = np.concatenate((ring.anchor[people][:, None], times[:, :-1]), 1)
+        return self.version.fold(
+            self.store.checkpoint[people],
+            x.reshape(len(people), longest, -1),
+            ring.action[people, :longest].astype(np.int64),
+            np.nan_to_num(ring.value[people, :longest]),
+            _gap(times, before),
+            mask,
+        )
+
+    def _inputs(self, items: NDArray[np.int32], words: Bytes, offsets: Longs) -> Floats:
+        """x [n, dim] of events: the item's vector, the words' vector, or the mean of both; zero for an unknown item."""
+        x = self._index.vector[np.maximum(items, 0)]
+        x[items < 0] = 0.0
+        rows = np.flatnonzero(words)
+        if len(rows):
+            x[rows] += self._word_vectors(offsets[rows].tolist())
+            x[rows] /= np.maximum(np.linalg.norm(x[rows], axis=1, keepdims=True), 1e-12)
+        return x
+
+
+def _gap(times: NDArray[np.float64], before: NDArray[np.float64]) -> Floats:
+    """log1p of the seconds since the event before; 0 where there was none."""
+    return np.log1p(np.maximum(np.where(np.isfinite(before), times - before, 0.0), 0.0)).astype(np.float32)

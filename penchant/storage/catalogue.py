@@ -1,0 +1,195 @@
+"""The catalogue: fields of items and people's profiles, the words to search them by, and the vectors of texts.
+
+Everything here is derived from the log and can be built again from it; it is kept on disk so that a start need not.
+Numbers are the log's. Vectors are cached by a hash of encoder and text, so that the same text is read once, whatever
+the item, and an item sent again unchanged costs nothing.
+
+FTS5's `unicode61` finds no Chinese word, since Chinese has no spaces: runs of CJK characters are cut into bigrams
+before they are stored and before they are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS items (item INTEGER PRIMARY KEY, fields BLOB NOT NULL, text TEXT NOT NULL,
+    vectors BLOB NOT NULL, available INTEGER NOT NULL, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS people (person INTEGER PRIMARY KEY, fields BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS texts (hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(text, tokenize="unicode61 remove_diacritics 2");
+"""
+_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_RUN = re.compile(rf"[{_CJK}]+")
+_TOKEN = re.compile(r"\w+", re.UNICODE)
+
+
+class Row(msgspec.Struct):
+    """An item as the catalogue knows it."""
+
+    item: int
+    fields: dict[str, Any]
+    text: str
+    vectors: dict[str, list[float]]
+    available: bool
+    created: float
+
+
+class Catalogue:
+    """One SQLite file; calls are serialised, and a call of many rows is one transaction."""
+
+    def __init__(self, folder: Path) -> None:
+        self._db = sqlite3.connect(folder / "catalogue.db", isolation_level=None, check_same_thread=False, timeout=30.0)
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768", "secure_delete=ON"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.executescript(_SCHEMA)
+        self._mutex = threading.RLock()
+
+    # -- items -----------------------------------------------------------------------------------------------------
+
+    def put(self, rows: Sequence[Row]) -> None:
+        with self._mutex, self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        r.item,
+                        msgspec.json.encode(r.fields),
+                        r.text,
+                        msgspec.msgpack.encode(r.vectors),
+                        r.available,
+                        r.created,
+                    )
+                    for r in rows
+                ],
+            )
+            self._db.executemany("DELETE FROM words WHERE rowid = ?", [(r.item,) for r in rows])
+            self._db.executemany(
+                "INSERT INTO words (rowid, text) VALUES (?, ?)", [(r.item, bigrams(r.text)) for r in rows]
+            )
+
+    def remove(self, item: int) -> None:
+        with self._mutex, self._transaction():
+            self._db.execute("DELETE FROM items WHERE item = ?", (item,))
+            self._db.execute("DELETE FROM words WHERE rowid = ?", (item,))
+
+    def get(self, item: int) -> Row | None:
+        with self._mutex:
+            row = self._db.execute(f"{_SELECT} WHERE item = ?", (item,)).fetchone()
+        return _row(row) if row else None
+
+    def rows(self, batch: int = 2000) -> Iterator[Row]:
+        """Every item, in the order of its number."""
+        after = -1
+        while True:
+            with self._mutex:
+                rows = self._db.execute(f"{_SELECT} WHERE item > ? ORDER BY item LIMIT ?", (after, batch)).fetchall()
+            if not rows:
+                return
+            yield from map(_row, rows)
+            after = rows[-1][0]
+
+    def search(self, words: str, limit: int) -> list[tuple[int, float]]:
+        """(item, BM25 score, larger is better) of items that hold any of the words, best first."""
+        tokens = dict.fromkeys(_TOKEN.findall(bigrams(words)))
+        if not tokens:
+            return []
+        asked = " OR ".join(f'"{token}"' for token in tokens)
+        with self._mutex:
+            found = self._db.execute(
+                "SELECT rowid, -bm25(words) FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?",
+                (asked, limit),
+            ).fetchall()
+        return [(int(item), float(score)) for item, score in found]
+
+    # -- people ----------------------------------------------------------------------------------------------------
+
+    def put_profile(self, person: int, fields: dict[str, Any]) -> None:
+        with self._mutex, self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO people VALUES (?, ?)", (person, msgspec.json.encode(fields)))
+
+    def profile(self, person: int) -> dict[str, Any]:
+        with self._mutex:
+            row = self._db.execute("SELECT fields FROM people WHERE person = ?", (person,)).fetchone()
+        return dict(msgspec.json.decode(row[0])) if row else {}
+
+    def forget(self, person: int) -> None:
+        with self._mutex, self._transaction():
+            self._db.execute("DELETE FROM people WHERE person = ?", (person,))
+
+    # -- vectors of texts --------------------------------------------------------------------------------------------
+
+    def vectors(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The cached vectors among the keys."""
+        found: dict[bytes, NDArray[np.float32]] = {}
+        with self._mutex:
+            for start in range(0, len(keys), 500):
+                part = keys[start : start + 500]
+                rows = self._db.execute(
+                    f"SELECT hash, vector FROM texts WHERE hash IN ({','.join('?' * len(part))})", part
+                )
+                found.update((key, np.frombuffer(vector, np.float32)) for key, vector in rows)
+        return found
+
+    def put_vectors(self, pairs: Iterable[tuple[bytes, NDArray[np.float32]]]) -> None:
+        with self._mutex, self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO texts VALUES (?, ?)",
+                [(key, vector.astype(np.float32).tobytes()) for key, vector in pairs],
+            )
+
+    def clear(self) -> None:
+        """Forget items and profiles, before the log is replayed from its start; vectors of texts stay."""
+        with self._mutex, self._transaction():
+            for table in ("items", "people", "words"):
+                self._db.execute(f"DELETE FROM {table}")
+
+    def close(self) -> None:
+        with self._mutex:
+            self._db.close()
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+_SELECT = "SELECT item, fields, text, vectors, available, created FROM items"
+
+
+def _row(row: tuple[Any, ...]) -> Row:
+    item, fields, text, vectors, available, created = row
+    return Row(item, msgspec.json.decode(fields), text, msgspec.msgpack.decode(vectors), bool(available), created)
+
+
+def text_key(encoder: str, text: str) -> bytes:
+    """What a text's vector is cached under."""
+    return hashlib.blake2b(f"{encoder}\n{text}".encode(), digest_size=16).digest()
+
+
+def bigrams(text: str) -> str:
+    """The text with every run of CJK characters cut into overlapping pairs: 机器学习 -> 机器 器学 学习."""
+    return _RUN.sub(lambda run: " " + " ".join(_pairs(run.group())) + " ", text)
+
+
+def _pairs(run: str) -> list[str]:
+    return [run] if len(run) == 1 else [run[k : k + 2] for k in range(len(run) - 1)]

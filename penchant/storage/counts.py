@@ -1,0 +1,205 @@
+"""Counts that follow every event: transitions, neighbours, popularity, and who has seen what.
+
+A person's share of the counts is a function of that person's own events in log order, and all shares are sums of
+integers. So a retraction, an alias and an erasure are the same two verbs: take the old history out, put the new one
+in; and rebuilding from the log, in any order of people, gives what was lived. Where a full row of neighbours has
+evicted an entry, subtracting is no longer exact; the table then says so (`inexact`) and the engine rebuilds it from
+the log.
+
+Only the first time that a person meets an item is counted: one person moves any count by at most one event's worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant import kernels
+from penchant.kernels import NEAR, TRANSITION_UNIT, WINDOW, Rows
+from penchant.storage.event_log import History
+from penchant.storage.state_store import grown
+
+Longs = NDArray[np.int64]
+
+_DAY = 86_400.0
+_DECAY = 0.8  # a transition over k events in between counts 0.8^k
+_REBASE = 200.0  # half-lives after which the popularity's reference moves on, far from float64's overflow
+TOP = 200
+_SPARE = 1 << 16
+
+
+class Counts:
+    """Tables over items and people, numbered as in the log."""
+
+    def __init__(self, neighbours: int, half_life_days: float) -> None:
+        self.most, self.half_life = neighbours, half_life_days * _DAY
+        self.weights = np.array([round(TRANSITION_UNIT * _DECAY**k) for k in range(WINDOW)], np.int32)
+        self.transitions, self.neighbours, self.seen = _rows(), _rows(), _rows()
+        self.totals = np.zeros(0, np.int32)
+        self.outgoing = np.zeros(0, np.int64)
+        self.popular = np.zeros(0)
+        self.history = np.zeros((0, NEAR), np.int32)
+        self.length = np.zeros(0, np.int32)
+        self.reference = 0.0
+        self.inexact = False
+        self._top: Longs | None = None  # the most popular items, kept in step with the counts
+
+    def ensure(self, people: int, items: int) -> None:
+        """Room for people and items numbered below; the last row of people is scratch for `take_out`."""
+        if items > len(self.totals):
+            room = max(items, len(self.totals) * 3 // 2, 256)
+            for name in ("totals", "outgoing", "popular"):
+                setattr(self, name, grown(getattr(self, name), room))
+            self.transitions, self.neighbours = _taller(self.transitions, room), _taller(self.neighbours, room)
+        if people + 1 > len(self.length):
+            room = max(people + 1, len(self.length) * 3 // 2, 64)
+            self.history, self.length = grown(self.history, room), grown(self.length, room)
+            self.seen = _taller(self.seen, room)
+
+    def add(self, people: Longs, items: Longs, times: NDArray[np.float64], counted: NDArray[np.uint8]) -> None:
+        """Take in events of log order; ``items`` -1 (words alone) must have been left out."""
+        if len(items):
+            self.ensure(int(people.max()) + 1, int(items.max()) + 1)
+            self._rebase(float(times.max()))
+            self._count(people, items, times, counted, 1)
+            if self._top is not None:  # only what was counted can have entered the top
+                self._top = self._best(np.union1d(self._top, items))
+
+    def take_out(self, person: int, history: History, counted: NDArray[np.uint8]) -> None:
+        """Take a person's whole share out again; ``history`` is what was taken in."""
+        self.ensure(person + 1, 0)
+        rows = history.item >= 0
+        items, scratch = history.item[rows], len(self.length) - 1
+        self._top = None
+        self.inexact |= bool(self._lossy(items))
+        people = np.full(len(items), scratch, np.int64)
+        self.seen.size[scratch] = self.length[scratch] = 0
+        self._count(people, items, history.time[rows], counted[rows], -1)
+        for row in (scratch, person):
+            self.seen.size[row] = self.length[row] = 0
+
+    def put_in(self, person: int, history: History, counted: NDArray[np.uint8]) -> None:
+        rows = history.item >= 0
+        people = np.full(int(rows.sum()), person, np.int64)
+        self.add(people, history.item[rows], history.time[rows], counted[rows])
+
+    def seen_by(self, person: int) -> NDArray[np.int32]:
+        """The items that a person ever touched, in no order; a view."""
+        if not 0 <= person < len(self.length):
+            return np.empty(0, np.int32)
+        start = self.seen.start[person]
+        return self.seen.ids[start : start + self.seen.size[person]]
+
+    def decay(self, now: float) -> float:
+        """What a sum in `popular` is multiplied with to stand at ``now``."""
+        return float(2.0 ** min(0.0, max(-1000.0, -(now - self.reference) / self.half_life)))
+
+    def most_popular(self, limit: int) -> Longs:
+        """Items by recent popularity, best first; since all decay alike, the order does not depend on the moment."""
+        if self._top is None:
+            self._top = self._best(np.arange(len(self.popular)))
+        return self._top[:limit]
+
+    def _best(self, items: Longs) -> Longs:
+        """The `TOP` most popular among the items; ties go to the smaller number."""
+        return items[np.lexsort((items, -self.popular[items]))[:TOP]]
+
+    def _lossy(self, items: Longs) -> bool:
+        return len(items) > 0 and bool(self.transitions.lossy[items].any() or self.neighbours.lossy[items].any())
+
+    def _count(
+        self, people: Longs, items: Longs, times: NDArray[np.float64], counted: NDArray[np.uint8], sign: int
+    ) -> None:
+        done = 0
+        while done < len(items):
+            done += kernels.count(
+                self.transitions,
+                self.neighbours,
+                self.seen,
+                self.totals,
+                self.outgoing,
+                self.popular,
+                self.history,
+                self.length,
+                self.weights,
+                people[done:],
+                items[done:],
+                times[done:],
+                counted[done:],
+                sign,
+                self.reference,
+                self.half_life,
+                self.most,
+            )
+            if done < len(items):
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Some arena is nearly full: close the gaps that grown rows left, in an arena with room to spare."""
+        self.transitions = _repacked(self.transitions, WINDOW * self.most)
+        self.neighbours = _repacked(self.neighbours, NEAR * self.most)
+        self.seen = _repacked(self.seen, int(2 * self.seen.size.max(initial=0)) + 8)
+
+    def _rebase(self, newest: float) -> None:
+        if newest - self.reference > _REBASE * self.half_life:
+            self.popular *= self.decay(newest) if self.popular.any() else 1.0
+            self.reference = newest
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        out: dict[str, NDArray[Any]] = {
+            "count_reference": np.array(self.reference),
+            "count_inexact": np.array(self.inexact),
+        }
+        for name in ("totals", "outgoing", "popular", "history", "length"):
+            out[f"count_{name}"] = getattr(self, name)
+        for name in ("transitions", "neighbours", "seen"):
+            rows = _repacked(getattr(self, name), 0)
+            out |= {f"count_{name}_{field}": getattr(rows, field) for field in Rows._fields}
+        return out
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.reference, self.inexact = float(arrays["count_reference"]), bool(arrays["count_inexact"])
+        for name in ("totals", "outgoing", "popular", "history", "length"):
+            setattr(self, name, arrays[f"count_{name}"])
+        for name in ("transitions", "neighbours", "seen"):
+            setattr(self, name, Rows(*(arrays[f"count_{name}_{field}"] for field in Rows._fields)))
+
+
+def _rows() -> Rows:
+    return Rows(
+        np.zeros(0, np.int64),
+        np.zeros(0, np.int32),
+        np.zeros(0, np.int32),
+        np.zeros(0, np.uint8),
+        np.zeros(_SPARE, np.int32),
+        np.zeros(_SPARE, np.int32),
+        np.zeros(1, np.int64),
+    )
+
+
+def _taller(rows: Rows, height: int) -> Rows:
+    return rows._replace(
+        start=grown(rows.start, height),
+        capacity=grown(rows.capacity, height),
+        size=grown(rows.size, height),
+        lossy=grown(rows.lossy, height),
+    )
+
+
+def _repacked(rows: Rows, spare: int) -> Rows:
+    used = int(rows.capacity.sum())
+    room = used * 3 // 2 + spare + _SPARE if spare else used
+    into = rows._replace(
+        start=np.zeros_like(rows.start),
+        capacity=np.zeros_like(rows.capacity),
+        size=np.zeros_like(rows.size),
+        lossy=np.zeros_like(rows.lossy),
+        ids=np.zeros(room, np.int32),
+        counts=np.zeros(room, np.int32),
+        used=np.zeros(1, np.int64),
+    )
+    kernels.compact(rows, into)
+    return into

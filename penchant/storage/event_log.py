@@ -1,0 +1,537 @@
+"""The log of events: the only truth, in one SQLite file in WAL mode.
+
+Notable: a call to `append` is one transaction, so that many callers' events share one commit (the caller groups);
+ids are hashed to 16 bytes and looked up in one small table per day of arrival, which keeps the index that every
+random id must touch small; a finished file import is remembered by the file's hash and row, at no cost per row.
+People, items and actions are integers from here on. WAL checkpoints run on a second connection, off the path.
+
+What it does not know: what an event means. It refuses nothing but a repeated id; checking is `pipeline.events`.
+
+Durability: `process` is WAL with synchronous=NORMAL (an acknowledged event survives kill -9, since the write has
+reached the kernel), `power` is synchronous=FULL (the commit waits for the disk).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TextIO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.errors import Corrupt, Unavailable
+from penchant.types import KINDS, Event
+
+FORMAT = 1
+DEDUPLICATION_DAYS = 7
+_DAY = 86_400.0
+_KIND = {kind: number for number, kind in enumerate(KINDS)}
+_INTERACTION = _KIND["interaction"]
+_ABOUT_THE_LOG = frozenset(("retraction", "alias", "erasure"))
+_CHECKPOINT_BYTES = 32 * 2**20
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS people (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS items (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS actions (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS events (offset INTEGER PRIMARY KEY, person INTEGER, item INTEGER, action INTEGER,
+    kind INTEGER NOT NULL, value REAL, time REAL NOT NULL, id TEXT NOT NULL, rest BLOB);
+CREATE INDEX IF NOT EXISTS events_by_person ON events (person, offset);
+CREATE TABLE IF NOT EXISTS retracted (offset INTEGER PRIMARY KEY, by INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS aliases (session INTEGER PRIMARY KEY, person INTEGER NOT NULL, by INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS imports (file BLOB PRIMARY KEY, rows INTEGER NOT NULL);
+"""
+
+
+class History(NamedTuple):
+    """Interactions of one person in log order, as arrays [n]; retracted ones left out; ``item`` -1: words alone.
+
+    ``words``: 1 where the event may hold words (the log has more of it than the columns).
+    """
+
+    offset: NDArray[np.int64]
+    item: NDArray[np.int64]
+    words: NDArray[np.uint8]
+    action: NDArray[np.uint8]
+    value: NDArray[np.float32]
+    time: NDArray[np.float64]
+
+
+class Logged(NamedTuple):
+    """An event with its place in the log and its numbers; -1 stands for none.
+
+    ``target``: the offset that a retraction retracts, the session's number of an alias.
+    ``erased``: what an erasure took out, so that the counts can give it back; after a restart it is gone.
+    """
+
+    offset: int
+    person: int
+    item: int
+    action: int
+    event: Event
+    target: int = 0
+    erased: History | None = None
+    events: int = 0
+
+
+Outcome = Logged | Literal["duplicate", "unknown target", "session taken"]
+
+
+class Names:
+    """Names of the outside <-> numbers of the inside, for people, items or actions; numbers start at 0."""
+
+    def __init__(self, connection: sqlite3.Connection, table: str) -> None:
+        self._connection, self._table = connection, table
+        rows = connection.execute(f"SELECT number, name FROM {table} ORDER BY number").fetchall()
+        self._number: dict[str, int] = {name: number for number, name in rows if name is not None}
+        last = rows[-1][0] if rows else -1
+        self._name: list[str | None] = [None] * (last + 1)
+        for number, name in rows:
+            self._name[number] = name
+        self._fresh: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._name)
+
+    def get(self, name: str) -> int:
+        """The number of a name, or -1."""
+        return self._number.get(name, -1)
+
+    def name(self, number: int) -> str:
+        """The name of a number; a forgotten one is shown as such."""
+        return self._name[number] or f"(forgotten {number})"
+
+    def add(self, name: str) -> int:
+        number = self._number.get(name)
+        if number is None:
+            number = self._number[name] = len(self._name)
+            self._name.append(name)
+            self._fresh.append((number, name))
+        return number
+
+    def write(self) -> None:
+        """Put new names into the open transaction."""
+        if self._fresh:
+            self._connection.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", self._fresh)
+
+    def written(self) -> None:
+        self._fresh.clear()
+
+    def forget(self, number: int) -> None:
+        name = self._name[number]
+        if name is not None:
+            del self._number[name]
+            self._name[number] = None
+        self._connection.execute(f"UPDATE {self._table} SET name = NULL WHERE number = ?", (number,))
+
+
+class EventLog:
+    """See the module. One process at a time holds a log; a second is refused with Unavailable."""
+
+    def __init__(self, folder: Path, durability: Literal["process", "power"] = "process") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock_file = _only_process(folder)
+        self.path = folder / "events.db"
+        self._write = self._connect(durability)
+        self._reader = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._mutex = threading.Lock()
+        self._open_schema()
+        self._load()
+        self._closing = threading.Event()
+        self._checkpointer = threading.Thread(target=self._checkpoint_loop, name="penchant-wal", daemon=True)
+        self._checkpointer.start()
+
+    def _load(self) -> None:
+        """Read what is kept in memory; at the start, and after a transaction that failed."""
+        self.people = Names(self._write, "people")
+        self.items = Names(self._write, "items")
+        self.actions = Names(self._write, "actions")
+        self._alias: dict[int, tuple[int, int]] = {}
+        self._sessions: dict[int, list[int]] = {}
+        for session, person, by in self._write.execute("SELECT session, person, by FROM aliases"):
+            self._alias[session] = (person, by)
+            self._sessions.setdefault(person, []).append(session)
+        self.end: int = self._write.execute("SELECT coalesce(max(offset), 0) FROM events").fetchone()[0]
+        self.amended = self.end  # offset of the newest retraction, alias or erasure, or of the start
+        self._days = self._day_tables()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[Event], *, source: tuple[bytes, int] | None = None) -> list[Outcome]:
+        """Commit events, in order, and say what became of each. On return they are durable.
+
+        ``source`` is (file hash, row after the last of these), remembered in the same transaction; such events are
+        recognised by it, so their ids are not entered in the deduplication window.
+        Raises Unavailable when the disk refuses; then nothing of the batch is kept.
+        """
+        with self._mutex:
+            try:
+                self._write.execute("BEGIN IMMEDIATE")
+                outcomes = self._insert(events, deduplicate=source is None)
+                if source is not None:
+                    self._write.execute("INSERT OR REPLACE INTO imports VALUES (?, ?)", source)
+                for names in (self.people, self.items, self.actions):
+                    names.write()
+                self._write.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._write.in_transaction:
+                    self._write.execute("ROLLBACK")
+                self._load()
+                raise Unavailable(
+                    f"the log could not be written: {error}.",
+                    field="data",
+                    value=str(self.path),
+                    way_out="Free disk space or correct the folder's rights, then send again.",
+                ) from error
+            for names in (self.people, self.items, self.actions):
+                names.written()
+        if any(event.kind == "erasure" for event in events):
+            self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return outcomes
+
+    def _insert(self, events: Sequence[Event], deduplicate: bool) -> list[Outcome]:
+        hashes = [_hash(event.id) for event in events] if deduplicate else []
+        known = self._known(hashes)
+        ids: list[tuple[bytes, int]] = []
+        rows: list[tuple[object, ...]] = []
+        outcomes: list[Outcome] = []
+        for place, event in enumerate(events):
+            if deduplicate and hashes[place] in known:
+                outcomes.append("duplicate")
+                continue
+            if event.kind in _ABOUT_THE_LOG:
+                self._flush(rows, ids)
+                outcome = self._about_the_log(event)
+            else:
+                outcome = self._numbered(event)
+            outcomes.append(outcome)
+            if not isinstance(outcome, Logged):
+                continue
+            rows.append((*outcome[:4], _KIND[event.kind], event.value, event.time, event.id, _rest(event)))
+            if deduplicate:
+                known.add(hashes[place])
+                ids.append((hashes[place], outcome.offset))
+        self._flush(rows, ids)
+        return outcomes
+
+    def _flush(self, rows: list[tuple[object, ...]], ids: list[tuple[bytes, int]]) -> None:
+        self._write.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        if ids:
+            self._write.executemany(f"INSERT INTO {self._today()} VALUES (?, ?)", sorted(ids))
+        rows.clear()
+        ids.clear()
+
+    def _numbered(self, event: Event) -> Logged:
+        self.end += 1
+        person = self.person(self.people.add(event.user)) if event.user is not None else -1
+        item = self.items.add(event.item) if event.item is not None else -1
+        action = self.actions.add(event.action) if event.action is not None else -1
+        return Logged(self.end, person, item, action, event)
+
+    # -- retraction, alias, erasure: what they do inside the log, in the transaction that logs them ------------------
+
+    def _about_the_log(self, event: Event) -> Outcome:
+        act = {"retraction": self._retract, "alias": self._join, "erasure": self._erase}[event.kind]
+        outcome = act(event)
+        self.amended = self.end
+        return outcome
+
+    def _retract(self, event: Event) -> Outcome:
+        person = self.person(self.people.get(event.user)) if event.user is not None else -1
+        found = self._find(event.target or "", person)
+        if found is None:
+            return "unknown target"
+        offset, owner = found
+        self.end += 1
+        self._write.execute("INSERT OR IGNORE INTO retracted VALUES (?, ?)", (offset, self.end))
+        return Logged(self.end, self.person(owner), -1, -1, event, target=offset)
+
+    def _find(self, event_id: str, person: int) -> tuple[int, int] | None:
+        """(offset, person) of an interaction. Beyond the deduplication window the person must be named."""
+        digest = _hash(event_id)
+        for table in self._days.values():
+            row = self._write.execute(
+                f"SELECT e.offset, e.person FROM {table} d JOIN events e ON e.offset = d.offset"
+                f" WHERE d.hash = ? AND e.kind = {_INTERACTION}",
+                (digest,),
+            ).fetchone()
+            if row:
+                return int(row[0]), int(row[1])
+        for number in self.joined(person):
+            row = self._write.execute(
+                f"SELECT offset FROM events WHERE person = ? AND id = ? AND kind = {_INTERACTION}", (number, event_id)
+            ).fetchone()
+            if row:
+                return int(row[0]), number
+        return None
+
+    def _join(self, event: Event) -> Outcome:
+        session, person = self.people.add(event.session or ""), self.people.add(event.user or "")
+        person = self.person(person)
+        if session in self._alias:
+            return "duplicate" if self.person(session) == person else "session taken"
+        if session == person:
+            return "duplicate"
+        self.end += 1
+        self._write.execute("INSERT INTO aliases VALUES (?, ?, ?)", (session, person, self.end))
+        self._alias[session] = (person, self.end)
+        self._sessions.setdefault(person, []).append(session)
+        return Logged(self.end, person, -1, -1, event, target=session)
+
+    def _erase(self, event: Event) -> Outcome:
+        self.end += 1
+        person = self.person(self.people.get(event.user or ""))
+        if person < 0:
+            return Logged(self.end, -1, -1, -1, event, erased=as_history([]))
+        numbers = self.joined(person)
+        erased = self._history(self._write, numbers, self.end)
+        marks = ",".join("?" * len(numbers))
+        ids = self._write.execute(f"SELECT id FROM events WHERE person IN ({marks})", numbers).fetchall()
+        for table in self._days.values():
+            self._write.executemany(f"DELETE FROM {table} WHERE hash = ?", [(_hash(row[0]),) for row in ids])
+        for statement in (
+            "DELETE FROM retracted WHERE offset IN (SELECT offset FROM events WHERE person IN ({}))",
+            "DELETE FROM events WHERE person IN ({})",
+            "DELETE FROM aliases WHERE session IN ({})",
+        ):
+            self._write.execute(statement.format(marks), numbers)
+        for number in numbers:
+            self.people.forget(number)
+            self._alias.pop(number, None)
+            self._sessions.pop(number, None)
+        blank = msgspec.structs.replace(event, user=None, id=f"erasure-{self.end}")
+        return Logged(self.end, person, -1, -1, blank, erased=erased, events=len(ids))
+
+    def person(self, number: int, upto: int = 2**62) -> int:
+        """Whom a number stands for: itself, or the person whose session it was known to be at that offset."""
+        while (owner := self._alias.get(number)) is not None and owner[1] <= upto:
+            number = owner[0]
+        return number
+
+    def joined(self, person: int, upto: int = 2**62) -> list[int]:
+        """The numbers that are one person at that offset: itself, its sessions, and theirs."""
+        numbers = [person]
+        for number in numbers:
+            numbers += [s for s in self._sessions.get(number, ()) if self._alias[s][1] <= upto]
+        return numbers
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def history(self, people: Sequence[int], upto: int, last: int = -1) -> History:
+        """The ``last`` interactions of the people (one person's numbers) up to an offset, in log order."""
+        return self._history(self._read(), people, upto, last)
+
+    def _history(self, connection: sqlite3.Connection, people: Sequence[int], upto: int, last: int = -1) -> History:
+        rows = connection.execute(
+            "SELECT offset, item, rest IS NOT NULL, action, value, time FROM events"
+            f" WHERE person IN ({','.join('?' * len(people))}) AND offset <= ? AND kind = {_INTERACTION}"
+            " AND NOT EXISTS (SELECT 1 FROM retracted r WHERE r.offset = events.offset AND r.by <= ?)"
+            " ORDER BY offset DESC LIMIT ?",
+            (*people, upto, upto, last),
+        ).fetchall()
+        return as_history(rows[::-1])
+
+    def replay(self, after: int = 0, upto: int | None = None, batch: int = 4096) -> Iterator[list[Logged]]:
+        """Everything that was logged, in offset order, in batches; later appends are met too."""
+        while upto is None or after < upto:
+            rows = (
+                self._read()
+                .execute(
+                    "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
+                    " WHERE offset > ? AND offset <= ? ORDER BY offset LIMIT ?",
+                    (after, upto if upto is not None else 2**62, batch),
+                )
+                .fetchall()
+            )
+            if not rows:
+                return
+            yield [self._event(row) for row in rows]
+            after = rows[-1][0]
+
+    def interactions(self, after: int, upto: int, batch: int = 65_536) -> Iterator[tuple[NDArray[np.int64], History]]:
+        """Interactions of everybody as they stood at ``upto``, in log order: (people, events); to rebuild counts."""
+        while after < upto:
+            rows = (
+                self._read()
+                .execute(
+                    "SELECT offset, item, rest IS NOT NULL, action, value, time, person FROM events"
+                    f" WHERE offset > ? AND offset <= ? AND kind = {_INTERACTION}"
+                    " AND offset NOT IN (SELECT offset FROM retracted WHERE by <= ?)"
+                    " ORDER BY offset LIMIT ?",
+                    (after, upto, upto, batch),
+                )
+                .fetchall()
+            )
+            if not rows:
+                return
+            people = np.array([self.person(row[6], upto) for row in rows], np.int64)
+            yield people, as_history([row[:6] for row in rows])
+            after = rows[-1][0]
+
+    def words(self, offset: int) -> str | None:
+        """The words of an interaction."""
+        row = self._read().execute("SELECT rest FROM events WHERE offset = ?", (offset,)).fetchone()
+        return _decode(row[0]).words if row and row[0] else None
+
+    def rows_imported(self, file_hash: bytes) -> int:
+        row = self._write.execute("SELECT rows FROM imports WHERE file = ?", (file_hash,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _event(self, row: tuple[int, int, int, int, int, float | None, float, str, bytes | None]) -> Logged:
+        offset, person, item, action, kind, value, when, event_id, rest = row
+        event = _decode(rest) if rest else Event()
+        event.kind, event.id, event.time, event.value = KINDS[kind], event_id, when, value
+        event.user = self.people.name(person) if person >= 0 else None
+        event.item = self.items.name(item) if item >= 0 else None
+        event.action = self.actions.name(action) if action >= 0 else None
+        target = 0
+        if event.kind == "retraction":
+            found = self._read().execute("SELECT offset FROM retracted WHERE by = ?", (offset,)).fetchone()
+            target = found[0] if found else 0
+        elif event.kind == "alias":
+            target = self.people.get(event.session or "")
+        return Logged(offset, person, item, action, event, target)
+
+    # -- house keeping -----------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        self._closing.set()
+        self._checkpointer.join()
+        for connection in (*self._readers, self._write):
+            connection.close()
+        self._lock_file.close()
+
+    def _connect(self, durability: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={'FULL' if durability == 'power' else 'NORMAL'}",
+            "wal_autocheckpoint=0",
+            "cache_size=-65536",
+            "secure_delete=ON",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _read(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._reader, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("PRAGMA cache_size=-32768")
+            self._reader.connection = connection
+            self._readers.append(connection)
+        return connection
+
+    def _open_schema(self) -> None:
+        version = self._write.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, FORMAT):
+            raise Corrupt(
+                f"its format is {version}, this program reads {FORMAT}.",
+                field="data",
+                value=str(self.path),
+                way_out="Use the program that wrote it, or another folder.",
+            )
+        self._write.executescript(_SCHEMA)
+        self._write.execute(f"PRAGMA user_version={FORMAT}")
+
+    def _day_tables(self) -> dict[int, str]:
+        found = self._write.execute("SELECT name FROM sqlite_master WHERE name GLOB 'ids_[0-9]*'").fetchall()
+        return {int(name[4:]): name for (name,) in found}
+
+    def _today(self) -> str:
+        day = int(time.time() // _DAY)
+        if day not in self._days:
+            for old in [d for d in self._days if d <= day - DEDUPLICATION_DAYS]:
+                self._write.execute(f"DROP TABLE {self._days.pop(old)}")
+            self._days[day] = f"ids_{day}"
+            self._write.execute(f"CREATE TABLE ids_{day} (hash BLOB PRIMARY KEY, offset INTEGER) WITHOUT ROWID")
+        return self._days[day]
+
+    def _known(self, hashes: Sequence[bytes]) -> set[bytes]:
+        known: set[bytes] = set()
+        for table in self._days.values():
+            for start in range(0, len(hashes), 500):
+                part = hashes[start : start + 500]
+                marks = ",".join("?" * len(part))
+                found = self._write.execute(f"SELECT hash FROM {table} WHERE hash IN ({marks})", part)
+                known.update(row[0] for row in found)
+        return known
+
+    def _checkpoint_loop(self) -> None:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        wal = self.path.with_name(self.path.name + "-wal")
+        while not self._closing.wait(0.5):
+            if wal.exists() and wal.stat().st_size > _CHECKPOINT_BYTES:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        connection.close()
+
+
+def as_history(rows: Sequence[Sequence[Any]]) -> History:
+    """Rows (offset, item, words, action, value, time) as arrays; a missing value is NaN."""
+    offset, item, words, action, value, when = zip(*rows, strict=True) if rows else ((),) * 6
+    return History(
+        np.array(offset, np.int64),
+        np.array(item, np.int64),
+        np.array(words, np.uint8),
+        np.array(action, np.uint8),
+        np.array([np.nan if v is None else v for v in value], np.float32),
+        np.array(when, np.float64),
+    )
+
+
+def _only_process(folder: Path) -> TextIO:
+    handle = open(folder / "lock", "a+", encoding="ascii")  # noqa: SIM115 (held for the life of the log)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        holder = handle.read().strip() or "unknown"
+        handle.close()
+        raise Unavailable(
+            f"process {holder} has this data folder open.",
+            field="data",
+            value=str(folder),
+            way_out="Stop that process, ask it over HTTP, or use another folder.",
+        ) from None
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
+
+
+def _hash(event_id: str | None) -> bytes:
+    return hashlib.blake2b((event_id or "").encode(), digest_size=16).digest()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Event)
+
+
+def _rest(event: Event) -> bytes | None:
+    """What the columns do not hold; None for the plain interaction, which is most of them."""
+    if event.kind == "interaction" and event.words is None and not event.context:
+        return None
+    columns = {
+        "kind": "interaction",
+        "id": None,
+        "time": None,
+        "user": None,
+        "action": None,
+        "item": None,
+        "value": None,
+    }
+    return _encoder.encode(msgspec.structs.replace(event, **columns))
+
+
+def _decode(rest: bytes) -> Event:
+    return _decoder.decode(rest)

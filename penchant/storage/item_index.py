@@ -1,0 +1,156 @@
+"""Item vectors, and finding the ones nearest to a question.
+
+Up to `EXACT` items the answer is an exact product. Beyond, a faiss index (4-bit product quantization, fast scan;
+André, Kermarrec & Le Scouarnec 2015) is built in the background over a copy of the vectors and never changed: items
+that came or changed since stand in an exact buffer beside it, and when the buffer is full a new index is built and
+swapped in by one reference, since faiss does not support adding while another thread searches. Its answer is a list
+of candidates only: scores are computed from the vectors themselves, so its error is in what it misses, never in a
+score.
+
+Arrays are indexed by the log's item number; `ready` says which numbers may be shown.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.storage.state_store import grown
+from penchant.threads import lower_priority
+
+Floats = NDArray[np.float32]
+Longs = NDArray[np.int64]
+
+EXACT = 8_192
+BUFFER = 1_024
+_TRAIN = 20_000
+_SUBSPACES = 64  # of 4 bits: 32 bytes an item
+
+
+class ItemIndex:
+    """``vector`` [items, dim]; ``epoch`` counts changes of a vector, so that a state knows when to fold again."""
+
+    def __init__(self, dim: int) -> None:
+        faiss.omp_set_num_threads(1)
+        self.dim, self.items, self.clock = dim, 0, 0
+        self.vector = np.zeros((0, dim), np.float32)
+        self.epoch = np.zeros(0, np.int64)
+        self.known = np.zeros(0, np.uint8)  # sent as an item, not only mentioned by an event
+        self.ready = np.zeros(0, np.uint8)  # known, available, not removed
+        self.created = np.zeros(0)
+        self._built: _Built | None = None
+        self._buffer: list[int] = []
+        self._buffered = np.zeros(0, np.uint8)
+        self._building: threading.Thread | None = None
+
+    def ensure(self, items: int) -> None:
+        if items > len(self.ready):
+            room = max(items, len(self.ready) * 3 // 2, 256)
+            first = len(self.created)
+            for name in ("vector", "epoch", "known", "ready", "created", "_buffered"):
+                setattr(self, name, grown(getattr(self, name), room))
+            self.created[first:] = -np.inf
+        self.items = max(self.items, items)
+
+    def place(self, items: Longs, vectors: Floats) -> None:
+        """Set vectors [n, dim] of items; searchable from the next call on."""
+        self.clock += 1
+        self.vector[items], self.epoch[items] = vectors, self.clock
+        for item in items.tolist():
+            if not self._buffered[item]:
+                self._buffered[item] = 1
+                self._buffer.append(item)
+        if self.items > EXACT and len(self._buffer) > BUFFER:
+            self._build()
+
+    def nearest(self, asked: Floats, limit: int) -> Longs:
+        """The items nearest to one question [dim], in no order, at least ``limit`` of them; not filtered by `ready`."""
+        built = self._built
+        if built is None:
+            return _largest(self.vector[: self.items] @ asked, limit)
+        found: Longs = built.index.search(asked[None], limit)[1][0]
+        found = found[found >= 0]
+        if not self._buffer:
+            return found
+        buffer = np.array(self._buffer, np.int64)
+        fresh = buffer[_largest(self.vector[buffer] @ asked, limit)]
+        return np.concatenate((fresh, found[self._buffered[found] == 0]))
+
+    def replace_all(self, vectors: Floats) -> None:
+        """All vectors at once, of another model version perhaps; states fold again, a large index is built anew."""
+        self.clock += 1
+        self.vector = np.zeros((len(self.ready), vectors.shape[1]), np.float32)
+        self.vector[: len(vectors)] = vectors
+        self.dim = vectors.shape[1]
+        self.epoch[: self.items] = self.clock
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Build the large index now, in this thread, if the catalogue needs one."""
+        self._built = None
+        if self.items > EXACT:
+            self._swap(_Built(self.vector[: self.items].copy()), list(self._buffer))
+
+    def wait(self) -> None:
+        """Wait for a build in the background."""
+        if self._building is not None:
+            self._building.join()
+
+    def _build(self) -> None:
+        if self._building is not None and self._building.is_alive():
+            return
+        vectors, covered = self.vector[: self.items].copy(), list(self._buffer)
+
+        def build() -> None:
+            lower_priority()
+            self._swap(_Built(vectors), covered)
+
+        self._building = threading.Thread(target=build, name="penchant-index", daemon=True)
+        self._building.start()
+
+    def _swap(self, built: _Built, covered: list[int]) -> None:
+        """From one index to the next; what changed while it was built stays in the buffer."""
+        unchanged = [item for item in covered if np.array_equal(built.row(item), self.vector[item])]
+        self._buffered[unchanged] = 0
+        gone = set(unchanged)
+        self._buffer = [item for item in self._buffer if item not in gone]
+        self._built = built
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        names = ("vector", "epoch", "known", "ready", "created")
+        return {f"item_{name}": getattr(self, name)[: self.items] for name in names} | {
+            "item_clock": np.array(self.clock)
+        }
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        for name in ("vector", "epoch", "known", "ready", "created"):
+            setattr(self, name, arrays[f"item_{name}"])
+        self.clock, self.items = int(arrays["item_clock"]), len(self.ready)
+        self._buffered = np.zeros(self.items, np.uint8)
+        self.rebuild()
+
+
+def _largest(scores: Floats, limit: int) -> Longs:
+    if len(scores) <= limit:
+        return np.arange(len(scores))
+    return np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
+
+
+class _Built:
+    """An immutable faiss index over the vectors of items 0..n-1."""
+
+    def __init__(self, vectors: Floats) -> None:
+        self._vectors = vectors
+        index = faiss.IndexPQFastScan(vectors.shape[1], _SUBSPACES, 4, faiss.METRIC_INNER_PRODUCT)
+        rows = np.random.default_rng(0).permutation(len(vectors))[:_TRAIN]
+        index.train(vectors[rows])
+        index.add(vectors)
+        self.index = index
+
+    def row(self, item: int) -> Floats:
+        return self._vectors[item] if item < len(self._vectors) else np.full(1, np.nan, np.float32)

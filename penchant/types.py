@@ -1,0 +1,161 @@
+"""The eight words, as data. The same names stand in JSON, in code, in the docs and in the logs.
+
+`Policy` is not a record but the stage that turns candidates into a slate, and `Feedback` arrives with the
+stage that joins slates with what was done about them. `UserState` lives as rows of arrays in
+`storage.state_store`, since sixty of them are stepped in one call.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+Kind = Literal["interaction", "item", "user", "impression", "retraction", "alias", "erasure"]
+KINDS: tuple[Kind, ...] = ("interaction", "item", "user", "impression", "retraction", "alias", "erasure")
+Scalar = str | int | float | bool
+
+
+class Event(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Something that happened. The log of events is the only truth; all else can be rebuilt from it.
+
+    interaction  ``user``, ``action``, and an ``item`` and/or ``words`` (a search, a comment); ``value``, ``context``
+    item         ``item`` with ``fields``, ``vectors`` brought by the application, ``available``; or ``removed``
+    user         ``user`` with profile ``fields``; or ``removed``
+    impression   ``user`` was shown ``slate``
+    retraction   the event whose id is ``target`` did not happen
+    alias        the anonymous ``session`` is ``user``: from now on both are one person
+    erasure      forget ``user``
+
+    ``id`` makes sending it again harmless; without one, the log gives one. ``time`` is Unix seconds; without one,
+    the moment of arrival.
+    """
+
+    kind: Kind = "interaction"
+    id: str | None = None
+    time: float | None = None
+    user: str | None = None
+    action: str | None = None
+    item: str | None = None
+    words: str | None = None
+    value: float | None = None
+    context: dict[str, Scalar] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
+    vectors: dict[str, list[float]] = field(default_factory=dict)
+    available: bool | None = None
+    removed: bool = False
+    slate: list[str] = field(default_factory=list)
+    target: str | None = None
+    session: str | None = None
+
+
+class Item(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A catalogue entry as the application sends it; `Event(kind="item")` carries the same fields."""
+
+    id: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    vectors: dict[str, list[float]] = field(default_factory=dict)
+    available: bool = True
+    time: float | None = None
+
+    def event(self) -> Event:
+        return Event(
+            kind="item",
+            item=self.id,
+            fields=self.fields,
+            vectors=self.vectors,
+            available=self.available,
+            time=self.time,
+        )
+
+
+class Condition(Struct, frozen=True, forbid_unknown_fields=True):
+    """A constraint on an item field: it ``equals`` a value (a list contains it), or lies in [``low``, ``high``]."""
+
+    field: str
+    equals: Scalar | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Query(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Who asks, when, in which context, for how many, under which constraints, with which words.
+
+    ``time`` is the only clock the pipeline reads (Unix seconds; the engine fills it in once, at the door).
+    ``seen`` is ``"ever"`` (hide all the person touched), ``"allow"``, or a window in seconds; left out, it is
+    ``"ever"`` for lists and ``"allow"`` for searches.
+    """
+
+    user: str | None = None
+    time: float | None = None
+    limit: int = 10
+    words: str | None = None
+    context: dict[str, Scalar] = field(default_factory=dict)
+    where: tuple[Condition, ...] = ()
+    seen: Literal["ever", "allow"] | float | None = None
+    explain_removed: bool = False
+
+
+class Candidate(Struct, kw_only=True, omit_defaults=True):
+    """An item, where it came from, what spoke for it, and, when it was removed, why."""
+
+    item: str
+    score: float
+    sources: list[str] = field(default_factory=list)
+    features: dict[str, float] = field(default_factory=dict)
+    removed: str | None = None
+
+
+class Slate(Struct, kw_only=True, omit_defaults=True):
+    """The decision. ``as_of`` is the log offset of the newest event this list has taken in; every earlier one too.
+
+    ``user_as_of`` is the offset of the newest event of this very person (0: none known).
+    ``retrieved`` = len(kept) + len(removed), before the cut to ``limit``.
+    """
+
+    items: list[Candidate]
+    as_of: int
+    version: str
+    time: float
+    user: str | None = None
+    user_as_of: int = 0
+    retrieved: int = 0
+    removed: list[Candidate] | None = None
+
+
+class Refusal(Struct, kw_only=True):
+    """An event that was not taken: its place in the batch, the field, the value, and the way out."""
+
+    index: int
+    field: str
+    value: str
+    detail: str
+
+
+class Receipt(Struct, kw_only=True, omit_defaults=True):
+    """What became of a batch of events, once the log has committed it.
+
+    ``late``: kept in the log and in the counts, but too old to be put into its place in the person's state.
+    ``as_of``: a list whose ``as_of`` is at least this number has taken all of the batch in.
+    """
+
+    accepted: int
+    as_of: int
+    ids: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    erased: list[Erased] = field(default_factory=list)
+
+
+class Erased(Struct, kw_only=True):
+    """Proof of an erasure. ``person`` is the log's number, which no longer leads to a name.
+
+    ``counts``: "exact" when they are as if the person had never been; "rebuilding" while they are being counted again
+    from the log, beside the ones in use, from which the person's share was subtracted as far as it could be.
+    """
+
+    person: int
+    events: int
+    offset: int
+    counts: Literal["exact", "rebuilding"]
