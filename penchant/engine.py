@@ -143,7 +143,7 @@ class Engine:
         parts = self.parts
         allowed = parts.filters.allowed(query.where, parts.index.items)
         also = [(kernels.CONDITION, parts.retrieval.within(allowed, asked.vector))] if query.where else []
-        items = parts.retrieval.candidates(asked, parts.ranker.fusion, also)
+        items = parts.retrieval.candidates(asked, also)
         features, scores = parts.ranker.score(parts.retrieval.scratch, asked, items)
         hidden = parts.hidden(query, person) if itself is None else np.array([itself], np.int32)
         return self._answer(query, person, items, _Scored(features, scores, FEATURES), (hidden, allowed))
@@ -175,7 +175,7 @@ class Engine:
         best = kernels.best(scored.scores, items, reason, query.limit)
 
         def candidate(place: int) -> Candidate:
-            bits = int(retrieval.scratch.source[items[place]])
+            bits = int(retrieval.scratch.marks[items[place], kernels.SOURCE])
             return Candidate(
                 item=self.parts.log.items.name(int(items[place])),
                 score=float(scored.scores[place]),
@@ -210,7 +210,7 @@ class Engine:
 
     def _item(self, name: str) -> int:
         number = self.parts.log.items.get(name)
-        if number < 0 or not self.parts.index.known[number]:
+        if not 0 <= number < self.parts.index.items or not self.parts.index.known[number]:
             raise NotFound("no such item was sent.", field="item", value=name, way_out="Send it with PUT /v1/items.")
         return number
 

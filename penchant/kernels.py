@@ -26,6 +26,7 @@ Bytes = NDArray[np.uint8]
 
 RING = 64  # events a state can hold between its checkpoint and now
 MOVE = 32  # how many of them move into the checkpoint when the ring is full
+WEEK, STALE_WEEKS = 604_800.0, 20.0  # freshness halves every week; after so many it is nothing
 LATE = 300.0  # seconds an event may be older than its person's newest and still be put in its place
 WINDOW = 5  # events before one that a transition is counted from
 NEAR = 32  # events before one that an item neighbour is counted from
@@ -34,6 +35,7 @@ STEPPED, INSERTED, LATE_EVENT = 0, 1, 2
 KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
 CONDITION = 64
+STAMP, PLACE, SOURCE, HIDDEN, TRANSITION, NEIGHBOUR = range(6)  # columns of Scratch
 SOURCES = {
     DENSE: "dense",
     TRANSITIONS: "transitions",
@@ -84,30 +86,26 @@ class Asked(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for one query at a time, as long as the catalogue; ``stamp`` marks what belongs to this query."""
+    """Room for one query at a time, as long as the catalogue; two views of the same memory, one row an item.
 
-    stamp: Ints
-    place: Ints
-    transition: Floats
-    neighbour: Floats
-    source: Bytes
-    hidden: Ints
+    A row is half a cache line, so that an item met at random costs one miss and not five.
+    """
+
+    marks: Ints  # [items, 8]: STAMP (belongs to this query), PLACE among the candidates, SOURCE bits, HIDDEN
+    sums: Floats  # [items, 8]: TRANSITION and NEIGHBOUR
 
 
 @_jit
 def row_add(rows: Rows, row: int, other: int, amount: int, most: int) -> None:
     start, size = rows.start[row], rows.size[row]
-    least, least_at = np.int32(2147483647), 0
-    for at in range(start, start + size):
-        if rows.ids[at] == other:
-            rows.counts[at] += amount
-            if rows.counts[at] <= 0:  # nothing left: the last entry takes its place
-                last = start + size - 1
-                rows.ids[at], rows.counts[at] = rows.ids[last], rows.counts[last]
-                rows.size[row] = size - 1
-            return
-        if rows.counts[at] < least:
-            least, least_at = rows.counts[at], at
+    at = _find(rows, start, size, other)
+    if at >= 0:
+        rows.counts[at] += amount
+        if rows.counts[at] <= 0:  # nothing left: the last entry takes its place
+            last = start + size - 1
+            rows.ids[at], rows.counts[at] = rows.ids[last], rows.counts[last]
+            rows.size[row] = size - 1
+        return
     if amount <= 0:
         return  # evicted before; the row is marked lossy
     if size == rows.capacity[row] and size < most:
@@ -117,9 +115,28 @@ def row_add(rows: Rows, row: int, other: int, amount: int, most: int) -> None:
         rows.ids[start + size], rows.counts[start + size] = other, amount
         rows.size[row] = size + 1
     else:
-        rows.ids[least_at] = other
-        rows.counts[least_at] += amount
+        least = start + np.argmin(rows.counts[start : start + size])
+        rows.ids[least] = other
+        rows.counts[least] += amount
         rows.lossy[row] = 1
+
+
+@_jit
+def _find(rows: Rows, start: int, size: int, other: int) -> int:
+    """Where an entry stands in the arena, or -1. Blocks of 16, so that the comparison is one vector instruction."""
+    ids = rows.ids
+    at, end = start, start + size
+    while at + 16 <= end:
+        met = False
+        for k in range(16):
+            met |= ids[at + k] == other
+        if met:
+            break
+        at += 16
+    for k in range(at, min(at + 16, end)):
+        if ids[k] == other:
+            return k
+    return -1
 
 
 @_jit
@@ -149,11 +166,7 @@ def compact(rows: Rows, into: Rows) -> None:
 
 @_jit
 def row_has(rows: Rows, row: int, other: int) -> bool:
-    start = rows.start[row]
-    for at in range(start, start + rows.size[row]):  # noqa: SIM110 (compiled; a generator is not)
-        if rows.ids[at] == other:
-            return True
-    return False
+    return _find(rows, rows.start[row], rows.size[row], other) >= 0
 
 
 @_jit
@@ -286,13 +299,14 @@ def gather(
     recent: Longs,
     decay_t: float,
     decay_n: float,
-    power: float,
+    shrunk: Floats,
     chosen: Longs,
 ) -> int:
     """Sum what the recent items (newest first) say of each other item; returns how many items were spoken for.
 
     Transition: sum over k < WINDOW of decay_t^k count(i_k -> j) / (count(i_k -> any) + shrinkage).
-    Neighbour: sum over k < ASKED of decay_n^k co(i_k, j) / ((n_i + 10) (n_j + 10))^power (shrunk cosine at 1/2).
+    Neighbour: sum over k < ASKED of decay_n^k co(i_k, j) / ((n_i + 10) (n_j + 10))^power, a shrunk cosine at power
+    1/2; ``shrunk`` is the table of (n + 10)^-power, since a power costs as much as all else here together.
     """
     n = 0
     for k in range(min(len(recent), ASKED)):
@@ -301,22 +315,22 @@ def gather(
             share = decay_t**k / (outgoing[item] + 5.0 * TRANSITION_UNIT)
             for at in range(transitions.start[item], transitions.start[item] + transitions.size[item]):
                 n = _spoken_for(scratch, mark, transitions.ids[at], n, chosen)
-                scratch.transition[transitions.ids[at]] += share * transitions.counts[at]
-        share = decay_n**k / (totals[item] + 10.0) ** power
+                scratch.sums[transitions.ids[at], TRANSITION] += share * transitions.counts[at]
+        share = decay_n**k * shrunk[min(totals[item], len(shrunk) - 1)]
         for at in range(neighbours.start[item], neighbours.start[item] + neighbours.size[item]):
             n = _spoken_for(scratch, mark, neighbours.ids[at], n, chosen)
-            scratch.neighbour[neighbours.ids[at]] += share * neighbours.counts[at]
+            scratch.sums[neighbours.ids[at], NEIGHBOUR] += share * neighbours.counts[at]
     for k in range(n):
-        scratch.neighbour[chosen[k]] /= (totals[chosen[k]] + 10.0) ** power
+        scratch.sums[chosen[k], NEIGHBOUR] *= shrunk[min(totals[chosen[k]], len(shrunk) - 1)]
     return n
 
 
 @_jit
 def _spoken_for(scratch: Scratch, mark: int, item: int, n: int, chosen: Longs) -> int:
-    if scratch.stamp[item] == mark:
+    if scratch.marks[item, STAMP] == mark:
         return n
-    scratch.stamp[item], scratch.place[item] = mark, -1
-    scratch.transition[item], scratch.neighbour[item], scratch.source[item] = 0.0, 0.0, 0
+    scratch.marks[item, STAMP], scratch.marks[item, PLACE] = mark, -1
+    scratch.sums[item, TRANSITION], scratch.sums[item, NEIGHBOUR], scratch.marks[item, SOURCE] = 0.0, 0.0, 0
     chosen[n] = item
     return n + 1
 
@@ -333,55 +347,55 @@ def union(
     """Add the items that a source found to the candidates ``into[:n]``; returns the new n."""
     for k in range(len(found)):
         item = found[k]
-        if scratch.stamp[item] != mark:
-            scratch.stamp[item], scratch.place[item] = mark, -1
-            scratch.transition[item], scratch.neighbour[item], scratch.source[item] = 0.0, 0.0, 0
-        if scratch.place[item] < 0:
-            scratch.place[item] = n
+        if scratch.marks[item, STAMP] != mark:
+            scratch.marks[item, STAMP], scratch.marks[item, PLACE] = mark, -1
+            scratch.sums[item, TRANSITION], scratch.sums[item, NEIGHBOUR], scratch.marks[item, SOURCE] = 0.0, 0.0, 0
+        if scratch.marks[item, PLACE] < 0:
+            scratch.marks[item, PLACE] = n
             into[n] = item
             n += 1
-        scratch.source[item] |= source
+        scratch.marks[item, SOURCE] |= source
     return n
 
 
 @_jit
-def strongest(scores: Floats, items: Longs, n: int, limit: int) -> Longs:
-    """The ``limit`` items of ``items[:n]`` with the largest positive ``scores[item]``; ties go to the smaller number.
+def strongest(scratch: Scratch, column: int, items: Longs, n: int, limit: int) -> Longs:
+    """The ``limit`` items of ``items[:n]`` with the largest positive ``column`` of the scratch, in no particular order.
 
-    A min-heap of ``limit``, in no particular order on return.
+    Ties go to the smaller number.
     """
     heap = np.empty(min(limit, n), np.int64)
     size = 0
     for k in range(n):
         item = items[k]
-        if scores[item] <= 0.0:
+        if scratch.sums[item, column] <= 0.0:
             continue
         if size < len(heap):
             heap[size] = item
             at = size
             size += 1
-            while at > 0 and _weaker(scores, heap[at], heap[(at - 1) // 2]):
+            while at > 0 and _weaker(scratch.sums, column, heap[at], heap[(at - 1) // 2]):
                 heap[at], heap[(at - 1) // 2] = heap[(at - 1) // 2], heap[at]
                 at = (at - 1) // 2
-        elif size > 0 and _weaker(scores, heap[0], item):
+        elif size > 0 and _weaker(scratch.sums, column, heap[0], item):
             heap[0] = item
-            _sift(scores, heap, size)
+            _sift(scratch.sums, column, heap, size)
     return heap[:size]
 
 
 @_jit
-def _weaker(scores: Floats, a: int, b: int) -> bool:
-    return scores[a] < scores[b] or (scores[a] == scores[b] and a > b)
+def _weaker(sums: Floats, column: int, a: int, b: int) -> bool:
+    return sums[a, column] < sums[b, column] or (sums[a, column] == sums[b, column] and a > b)
 
 
 @_jit
-def _sift(scores: Floats, heap: Longs, size: int) -> None:
+def _sift(sums: Floats, column: int, heap: Longs, size: int) -> None:
     at = 0
     while True:
         low, left = at, 2 * at + 1
-        if left < size and _weaker(scores, heap[left], heap[low]):
+        if left < size and _weaker(sums, column, heap[left], heap[low]):
             low = left
-        if left + 1 < size and _weaker(scores, heap[left + 1], heap[low]):
+        if left + 1 < size and _weaker(sums, column, heap[left + 1], heap[low]):
             low = left + 1
         if low == at:
             return
@@ -415,11 +429,16 @@ def features(
     for k in range(len(candidates)):
         item = candidates[k]
         out[k, 0] = dot(vectors, item, asked)
-        out[k, 1] = np.log1p(scratch.transition[item] / floor_t)
-        out[k, 2] = np.log1p(scratch.neighbour[item] / floor_n)
-        out[k, 3] = np.log1p(max(0.0, popular[item] * decay))
-        age = max(0.0, now - created[item])
-        out[k, 4] = 2.0 ** (-age / 604_800.0)
+        out[k, 1] = _log1p(scratch.sums[item, TRANSITION] / floor_t)
+        out[k, 2] = _log1p(scratch.sums[item, NEIGHBOUR] / floor_n)
+        out[k, 3] = _log1p(popular[item] * decay)
+        age = max(0.0, now - created[item]) / WEEK
+        out[k, 4] = 2.0**-age if age < STALE_WEEKS else 0.0
+
+
+@_jit
+def _log1p(x: float) -> float:
+    return np.log1p(x) if x > 0.0 else 0.0  # most are zero, and a logarithm costs 20 ns
 
 
 @_jit
@@ -434,12 +453,12 @@ def reasons(
 ) -> None:
     """Why each candidate may not be shown: KEPT, SEEN, GONE or FILTERED. ``allowed`` of length 0: no conditions."""
     for k in range(len(hidden)):
-        scratch.hidden[hidden[k]] = mark
+        scratch.marks[hidden[k], HIDDEN] = mark
     for k in range(len(candidates)):
         item = candidates[k]
         if not ready[item]:
             out[k] = GONE
-        elif scratch.hidden[item] == mark:
+        elif scratch.marks[item, HIDDEN] == mark:
             out[k] = SEEN
         elif len(allowed) > 0 and not allowed[item]:
             out[k] = FILTERED
@@ -494,9 +513,9 @@ def warm() -> None:
     admit(ring, longs, longs, bytes_, bytes_, floats, doubles, longs, bytes_.copy(), 0)
     move_checkpoint(ring, 0)
     changed(ring, longs, 0, longs, longs, bytes_.copy())
-    gather(scratch, 1, rows, rows, longs, ints, longs, 0.5, 0.5, 0.5, np.zeros(4, np.int64))
+    gather(scratch, 1, rows, rows, longs, ints, longs, 0.5, 0.5, floats, np.zeros(4, np.int64))
     union(scratch, 1, longs, 1, np.zeros(4, np.int64), 0)
-    strongest(floats, longs, 1, 1)
+    strongest(scratch, TRANSITION, longs, 1, 1)
     vectors, out = np.zeros((1, 1), np.float32), np.zeros((1, 5), np.float32)
     features(scratch, longs, vectors, floats, doubles, 1.0, doubles, 0.0, 1.0, 1.0, out)
     reasons(scratch, 1, longs, bytes_, ints, np.zeros(0, np.uint8), bytes_.copy())
@@ -520,11 +539,5 @@ def new_ring(people: int) -> Ring:
 
 def new_scratch(items: int) -> Scratch:
     """Room for queries over a catalogue of so many items."""
-    return Scratch(
-        stamp=np.zeros(items, np.int32),
-        place=np.zeros(items, np.int32),
-        transition=np.zeros(items, np.float32),
-        neighbour=np.zeros(items, np.float32),
-        source=np.zeros(items, np.uint8),
-        hidden=np.zeros(items, np.int32),
-    )
+    marks = np.zeros((items, 8), np.int32)
+    return Scratch(marks, marks.view(np.float32))

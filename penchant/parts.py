@@ -72,7 +72,7 @@ class Parts:
 
     def _wire_asking(self) -> None:
         manifest = self.version.manifest
-        self.retrieval = Retrieval(self.index, self.counts)
+        self.retrieval = Retrieval(self.index, self.counts, manifest.fusion)
         self.ranker = Ranker(self.index, self.counts, manifest.fusion, manifest.search)
 
     # -- what intake and engine ask ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant import kernels
 from penchant.engine import Engine
 
 BASELINES = ("popularity", "recent popularity", "transitions", "item neighbours")
@@ -18,13 +19,13 @@ BASELINES = ("popularity", "recent popularity", "transitions", "item neighbours"
 def places(engine: Engine, item: int, seen: NDArray[np.int32]) -> dict[str, int]:
     """Places (from 0; -1: none) of ``item`` under each baseline, for the query that the engine answered last."""
     retrieval, counts = engine.parts.retrieval, engine.parts.counts
-    spoken = retrieval.scratch.stamp[: engine.parts.index.items] == retrieval.mark
+    spoken = retrieval.scratch.marks[: engine.parts.index.items, kernels.STAMP] == retrieval.mark
     size = len(spoken)
     signals: dict[str, NDArray[np.float64]] = {
         "popularity": counts.totals[:size].astype(np.float64),
         "recent popularity": counts.popular[:size],
-        "transitions": np.where(spoken, retrieval.scratch.transition[:size], 0.0).astype(np.float64),
-        "item neighbours": np.where(spoken, retrieval.scratch.neighbour[:size], 0.0).astype(np.float64),
+        "transitions": np.where(spoken, retrieval.scratch.sums[:size, kernels.TRANSITION], 0.0).astype(np.float64),
+        "item neighbours": np.where(spoken, retrieval.scratch.sums[:size, kernels.NEIGHBOUR], 0.0).astype(np.float64),
     }
     hidden = engine.parts.index.ready[:size] == 0
     hidden[seen[seen < size]] = True

@@ -18,6 +18,7 @@ from penchant.types import Event, Refusal
 FUTURE = 60.0  # seconds that an application's clock may be ahead of ours
 MAX_NAME_BYTES = 512
 MAX_SLATE = 1000
+LARGEST = 1e15  # of a number that enters a state or a vector: float32, whose squares are summed
 _ID_PREFIX = secrets.token_hex(6)
 _counter = iter(range(1, 2**62))
 
@@ -79,17 +80,20 @@ def _check_name(field: str, name: str | None) -> None:
 
 
 def _check_numbers(event: Event) -> None:
-    if event.value is not None and not math.isfinite(event.value):
+    if event.value is not None and not -LARGEST <= event.value <= LARGEST:
         raise InvalidInput(
-            "is not a finite number.", field="value", value=event.value, way_out="Send a number, or leave it out."
+            "is not a finite number, or is beyond 1e15.",
+            field="value",
+            value=event.value,
+            way_out="Send a number, or leave it out.",
         )
     for key, value in event.context.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidInput("is not a finite number.", field=f"context.{key}", value=value, way_out="Leave it out.")
     for key, vector in event.vectors.items():
-        if not vector or not all(map(math.isfinite, vector)):
+        if not vector or not all(-LARGEST <= number <= LARGEST for number in vector):
             raise InvalidInput(
-                "is empty or holds a NaN or an infinity.",
+                "is empty, or holds a NaN, an infinity or a number beyond 1e15.",
                 field=f"vectors.{key}",
                 value=vector,
                 way_out="Send finite numbers, or leave the vector out.",
@@ -168,10 +172,10 @@ def _check_size(event: Event, most: int) -> None:
     parts: Collection[tuple[str, object]] = (*event.fields.items(), *event.context.items())
     for key, value in parts:
         try:
-            size = len(msgspec.json.encode(value))
-        except (TypeError, ValueError) as error:
+            size = len(msgspec.msgpack.encode(value))
+        except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(
-                f"cannot be written as JSON: {error}.",
+                f"cannot be kept: {error}.",
                 field=f"fields.{key}",
                 value=value,
                 way_out="Send text, numbers, or lists of them.",

@@ -21,19 +21,21 @@ Longs = NDArray[np.int64]
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH = 200, 300, 300, 100, 50  # the most that each source gives
 WITHIN_CONDITION = 500
 _SCANNED = 20_000
+_COUNTED = 1 << 16  # an item met more often counts as met so often
 
 
 class Retrieval:
     """Owns the scratch arrays, so it serves one query at a time."""
 
-    def __init__(self, index: ItemIndex, counts: Counts) -> None:
-        self.index, self.counts = index, counts
+    def __init__(self, index: ItemIndex, counts: Counts, fusion: Fusion) -> None:
+        self.index, self.counts, self._fusion = index, counts, fusion
+        self._shrunk = ((np.arange(_COUNTED) + 10.0) ** -fusion.neighbour_power).astype(np.float32)
         self.fresh = np.zeros(0, np.int64)
         self.scratch = kernels.new_scratch(0)
         self.mark = 0
         self._spoken = self._union = np.zeros(0, np.int64)
 
-    def candidates(self, asked: Asked, fusion: Fusion, also: list[tuple[int, Longs]]) -> Longs:
+    def candidates(self, asked: Asked, also: list[tuple[int, Longs]]) -> Longs:
         """The union of all sources' best, for one query; ``also``: what was found elsewhere, by source."""
         self._new_query()
         counts, scratch = self.counts, self.scratch
@@ -45,17 +47,17 @@ class Retrieval:
             counts.outgoing,
             counts.totals,
             asked.recent,
-            fusion.transition_decay,
-            fusion.neighbour_decay,
-            fusion.neighbour_power,
+            self._fusion.transition_decay,
+            self._fusion.neighbour_decay,
+            self._shrunk,
             self._spoken,
         )
         n = 0
         for source, items in (
-            (kernels.TRANSITIONS, kernels.strongest(scratch.transition, self._spoken, spoken, TRANSITIONS)),
-            (kernels.NEIGHBOURS, kernels.strongest(scratch.neighbour, self._spoken, spoken, NEIGHBOURS)),
+            (kernels.TRANSITIONS, kernels.strongest(scratch, kernels.TRANSITION, self._spoken, spoken, TRANSITIONS)),
+            (kernels.NEIGHBOURS, kernels.strongest(scratch, kernels.NEIGHBOUR, self._spoken, spoken, NEIGHBOURS)),
             (kernels.DENSE, self._dense(asked.vector)),
-            (kernels.POPULAR, counts.most_popular(POPULAR)),
+            (kernels.POPULAR, self._popular()),
             (kernels.FRESH, self.fresh),
             *also,
         ):
@@ -86,6 +88,11 @@ class Retrieval:
             scores = self.index.vector[items] @ vector
         return items[np.argpartition(scores, -WITHIN_CONDITION)[-WITHIN_CONDITION:]]
 
+    def _popular(self) -> Longs:
+        """Counts have room for items that are not there yet; those are nobody's candidates."""
+        popular = self.counts.most_popular(POPULAR)
+        return popular[popular < self.index.items]
+
     def _dense(self, vector: Floats) -> Longs:
         if not vector.any() or not self.index.items:
             return np.empty(0, np.int64)
@@ -94,11 +101,11 @@ class Retrieval:
     def _new_query(self) -> None:
         room = len(self.index.ready)
         self.counts.ensure(0, room)
-        if room > len(self.scratch.stamp):
+        if room > len(self.scratch.marks):
             self.scratch = kernels.new_scratch(room)
             self._spoken, self._union = np.zeros(room, np.int64), np.zeros(room, np.int64)
             self.mark = 0
         if self.mark == 2**31 - 1:
-            self.scratch.stamp[:] = self.scratch.hidden[:] = 0
+            self.scratch.marks[:, [kernels.STAMP, kernels.HIDDEN]] = 0
             self.mark = 0
         self.mark += 1

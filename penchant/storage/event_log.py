@@ -36,7 +36,9 @@ _DAY = 86_400.0
 _KIND = {kind: number for number, kind in enumerate(KINDS)}
 _INTERACTION = _KIND["interaction"]
 _ABOUT_THE_LOG = frozenset(("retraction", "alias", "erasure"))
+_PAGE_BYTES = 1024  # ids and people are random: a commit rewrites a page for each, so pages are small
 _CHECKPOINT_BYTES = 32 * 2**20
+_WAL_BYTES = 256 * 2**20  # beyond this, writers wait for the rest of a checkpoint, so that the WAL starts over
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS items (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -95,7 +97,7 @@ class Names:
         self._name: list[str | None] = [None] * (last + 1)
         for number, name in rows:
             self._name[number] = name
-        self._fresh: list[tuple[int, str]] = []
+        self._fresh: list[tuple[int, str | None]] = []
 
     def __len__(self) -> int:
         return len(self._name)
@@ -116,6 +118,10 @@ class Names:
             self._fresh.append((number, name))
         return number
 
+    def forgotten(self) -> list[int]:
+        """The numbers whose names were erased."""
+        return [number for number, name in enumerate(self._name) if name is None]
+
     def write(self) -> None:
         """Put new names into the open transaction."""
         if self._fresh:
@@ -129,6 +135,7 @@ class Names:
         if name is not None:
             del self._number[name]
             self._name[number] = None
+            self._fresh = [(n, None if n == number else name) for n, name in self._fresh]  # not even written yet
         self._connection.execute(f"UPDATE {self._table} SET name = NULL WHERE number = ?", (number,))
 
 
@@ -181,10 +188,12 @@ class EventLog:
                 for names in (self.people, self.items, self.actions):
                     names.write()
                 self._write.execute("COMMIT")
-            except sqlite3.Error as error:
+            except BaseException as error:
                 if self._write.in_transaction:
                     self._write.execute("ROLLBACK")
                 self._load()
+                if not isinstance(error, sqlite3.Error):
+                    raise
                 raise Unavailable(
                     f"the log could not be written: {error}.",
                     field="data",
@@ -193,8 +202,8 @@ class EventLog:
                 ) from error
             for names in (self.people, self.items, self.actions):
                 names.written()
-        if any(event.kind == "erasure" for event in events):
-            self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if self._wal_bytes() > _WAL_BYTES or any(event.kind == "erasure" for event in events):
+                self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return outcomes
 
     def _insert(self, events: Sequence[Event], deduplicate: bool) -> list[Outcome]:
@@ -288,9 +297,10 @@ class EventLog:
 
     def _erase(self, event: Event) -> Outcome:
         self.end += 1
+        blank = msgspec.structs.replace(event, user=None, id=f"erasure-{self.end}")
         person = self.person(self.people.get(event.user or ""))
         if person < 0:
-            return Logged(self.end, -1, -1, -1, event, erased=as_history([]))
+            return Logged(self.end, -1, -1, -1, blank, erased=as_history([]))
         numbers = self.joined(person)
         erased = self._history(self._write, numbers, self.end)
         marks = ",".join("?" * len(numbers))
@@ -307,7 +317,6 @@ class EventLog:
             self.people.forget(number)
             self._alias.pop(number, None)
             self._sessions.pop(number, None)
-        blank = msgspec.structs.replace(event, user=None, id=f"erasure-{self.end}")
         return Logged(self.end, person, -1, -1, blank, erased=erased, events=len(ids))
 
     def person(self, number: int, upto: int = 2**62) -> int:
@@ -412,6 +421,7 @@ class EventLog:
     def _connect(self, durability: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
         for pragma in (
+            f"page_size={_PAGE_BYTES}",
             "journal_mode=WAL",
             f"synchronous={'FULL' if durability == 'power' else 'NORMAL'}",
             "wal_autocheckpoint=0",
@@ -467,11 +477,14 @@ class EventLog:
                 known.update(row[0] for row in found)
         return known
 
+    def _wal_bytes(self) -> int:
+        wal = self.path.with_name(self.path.name + "-wal")
+        return wal.stat().st_size if wal.exists() else 0
+
     def _checkpoint_loop(self) -> None:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
-        wal = self.path.with_name(self.path.name + "-wal")
         while not self._closing.wait(0.5):
-            if wal.exists() and wal.stat().st_size > _CHECKPOINT_BYTES:
+            if self._wal_bytes() > _CHECKPOINT_BYTES:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         connection.close()
 

@@ -1,11 +1,11 @@
 """Item vectors, and finding the ones nearest to a question.
 
-Up to `EXACT` items the answer is an exact product. Beyond, a faiss index (4-bit product quantization, fast scan;
-André, Kermarrec & Le Scouarnec 2015) is built in the background over a copy of the vectors and never changed: items
-that came or changed since stand in an exact buffer beside it, and when the buffer is full a new index is built and
-swapped in by one reference, since faiss does not support adding while another thread searches. Its answer is a list
-of candidates only: scores are computed from the vectors themselves, so its error is in what it misses, never in a
-score.
+Up to `EXACT` items the answer is an exact product. Beyond, a faiss index (inverted lists of 4-bit product codes, fast
+scan; André, Kermarrec & Le Scouarnec 2015) is built in the background over a copy of the vectors and never changed:
+items that came or changed since stand in an exact buffer beside it, and when the buffer is full a new index is built
+and swapped in by one reference, since faiss does not support adding while another thread searches. Its answer is a
+list of candidates only: scores are computed from the vectors themselves, so its error is in what it misses, never in
+a score.
 
 Arrays are indexed by the log's item number; `ready` says which numbers may be shown.
 """
@@ -29,6 +29,7 @@ Longs = NDArray[np.int64]
 EXACT = 8_192
 BUFFER = 1_024
 _TRAIN = 20_000
+_CELL = 400  # items in an inverted list; a tenth of the lists is looked at
 _SUBSPACES = 64  # of 4 bits: 32 bytes an item
 
 
@@ -146,7 +147,10 @@ class _Built:
 
     def __init__(self, vectors: Floats) -> None:
         self._vectors = vectors
-        index = faiss.IndexPQFastScan(vectors.shape[1], _SUBSPACES, 4, faiss.METRIC_INNER_PRODUCT)
+        dim, cells = vectors.shape[1], max(16, len(vectors) // _CELL)
+        self._coarse = faiss.IndexFlatIP(dim)  # referred to by the index, so it must live as long
+        index = faiss.IndexIVFPQFastScan(self._coarse, dim, cells, _SUBSPACES, 4, faiss.METRIC_INNER_PRODUCT)
+        index.by_residual, index.nprobe = False, max(8, cells // 10)
         rows = np.random.default_rng(0).permutation(len(vectors))[:_TRAIN]
         index.train(vectors[rows])
         index.add(vectors)

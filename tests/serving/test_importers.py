@@ -50,9 +50,12 @@ def movielens_1m(folder: Path) -> Path:
     )
     write(folder / "users.dat", "1::F::1::10::02460", "2::M::56::16::70072")
     write(folder / "ratings.dat", "1::1::5::978300760", "1::2::3::978300000", "2::1::4::978300000")
-    write(folder / "plots.csv", "movie_id,title,year,rated,genres,director,actors,plot",
-          '2,The Matrix,1999,R,Action,"Lana Wachowski, Lilly Wachowski","Keanu Reeves, X Y","A ""hacker"" wakes."',
-          "1,Toy Story,1995,G,Comedy,N/A,,Toys live.")
+    write(
+        folder / "plots.csv",
+        "movie_id,title,year,rated,genres,director,actors,plot",
+        '2,The Matrix,1999,R,Action,"Lana Wachowski, Lilly Wachowski","Keanu Reeves, X Y","A ""hacker"" wakes."',
+        "1,Toy Story,1995,G,Comedy,N/A,,Toys live.",
+    )
     write(folder / "item_map.csv", "item_idx,movie_id", "1,1")
     return folder
 
@@ -63,9 +66,17 @@ def movielens_1m(folder: Path) -> Path:
 def test_items_come_first_then_users_then_events(tmp_path: Path) -> None:
     parts = plan(movielens_1m(tmp_path))
     assert [(part.name, part.what) for part in parts] == [
-        ("movies.dat", "items"), ("users.dat", "users"), ("ratings.dat", "events")]
+        ("movies.dat", "items"),
+        ("users.dat", "users"),
+        ("ratings.dat", "events"),
+    ]
     assert parts[2].mapping == {
-        "user": "UserID", "item": "MovieID", "value": "Rating", "time": "Timestamp (seconds)", "action": '"rate"'}
+        "user": "UserID",
+        "item": "MovieID",
+        "value": "Rating",
+        "time": "Timestamp (seconds)",
+        "action": '"rate"',
+    }
 
 
 def test_a_movie_has_a_readable_title_a_year_genres_and_what_the_plots_beside_it_say(tmp_path: Path) -> None:
@@ -73,11 +84,19 @@ def test_a_movie_has_a_readable_title_a_year_genres_and_what_the_plots_beside_it
     assert matrix.kind == "item"
     assert matrix.item == "2"
     assert matrix.fields == {
-        "title": "The Matrix", "year": 1999, "genres": ["Action", "Sci-Fi"],
-        "director": "Lana Wachowski, Lilly Wachowski", "actors": ["Keanu Reeves", "X Y"],
-        "plot": 'A "hacker" wakes.'}
+        "title": "The Matrix",
+        "year": 1999,
+        "genres": ["Action", "Sci-Fi"],
+        "director": "Lana Wachowski, Lilly Wachowski",
+        "actors": ["Keanu Reeves", "X Y"],
+        "plot": 'A "hacker" wakes.',
+    }
     assert toys.fields == {
-        "title": "Toy Story", "year": 1995, "genres": ["Animation", "Children's", "Comedy"], "plot": "Toys live."}
+        "title": "Toy Story",
+        "year": 1995,
+        "genres": ["Animation", "Children's", "Comedy"],
+        "plot": "Toys live.",
+    }
     assert miserables.fields["title"] == "Les Misérables"
 
 
@@ -106,8 +125,11 @@ def test_of_a_movielens_folder_only_its_own_files_are_taken_and_the_others_named
     ("given", "title", "year"),
     [
         ("Postino, Il (The Postman) (1994)", "Il Postino (The Postman)", 1994),
-        ("City of Lost Children, The (Cité des enfants perdus, La) (1995)",
-         "The City of Lost Children (La Cité des enfants perdus)", 1995),
+        (
+            "City of Lost Children, The (Cité des enfants perdus, La) (1995)",
+            "The City of Lost Children (La Cité des enfants perdus)",
+            1995,
+        ),
         ("Star Maker, The (Uomo delle stelle, L') (1995)", "The Star Maker (L'Uomo delle stelle)", 1995),
         ("Associate, The (L'Associe)(1982)", "The Associate (L'Associe)", 1982),
         ("Good, the Bad and the Ugly, The (1966)", "The Good, the Bad and the Ugly", 1966),
@@ -134,20 +156,28 @@ def test_the_100k_files_have_genres_in_columns_of_ones(tmp_path: Path) -> None:
 
 
 def test_the_csv_of_the_large_sets_is_understood(tmp_path: Path) -> None:
-    write(tmp_path / "movies.csv", "movieId,title,genres", '11,"American President, The (1995)",Comedy|Drama',
-          "12,Untold (2001),(no genres listed)")
+    write(
+        tmp_path / "movies.csv",
+        "movieId,title,genres",
+        '11,"American President, The (1995)",Comedy|Drama',
+        "12,Untold (2001),(no genres listed)",
+    )
     write(tmp_path / "ratings.csv", "userId,movieId,rating,timestamp", "1,11,3.5,1147868817")
     write(tmp_path / "tags.csv", "userId,movieId,tag,timestamp", "1,11,politics,1147868817")
     items, ratings = plan(tmp_path)
     assert [event.fields for event in events(items)] == [
         {"title": "The American President", "year": 1995, "genres": ["Comedy", "Drama"]},
-        {"title": "Untold", "year": 2001}]
+        {"title": "Untold", "year": 2001},
+    ]
     assert events(ratings)[0].value == 3.5
 
 
 def test_the_tab_separated_files_with_typed_columns_are_understood(tmp_path: Path) -> None:
-    write(tmp_path / "x.item", "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq",
-          '1\tToy "Story\t1995\tAnimation Comedy')
+    write(
+        tmp_path / "x.item",
+        "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq",
+        '1\tToy "Story\t1995\tAnimation Comedy',
+    )
     write(tmp_path / "x.user", "user_id:token\tage:token\tzip_code:token", "1\t24\t85711", "2\t53\t02460")
     write(tmp_path / "x.inter", "user_id:token\titem_id:token\trating:float\ttimestamp:float", "1\t1\t3\t881250949")
     items, users, ratings = plan(tmp_path)
@@ -198,8 +228,14 @@ def test_a_rating_makes_rate_a_quantity_buy_and_neither_click(tmp_path: Path) ->
 
 
 def test_items_need_no_user_and_their_other_columns_become_fields(tmp_path: Path) -> None:
-    part = only(write(tmp_path / "goods.csv", ",asin,title,price,tags,sizes,code,empty",
-                      '0,B1,300,9.5,a|b,"[""S"", ""M""]",007,', '1,B2,Blue | Green,12,c,[],12,nan'))
+    part = only(
+        write(
+            tmp_path / "goods.csv",
+            ",asin,title,price,tags,sizes,code,empty",
+            '0,B1,300,9.5,a|b,"[""S"", ""M""]",007,',
+            "1,B2,Blue | Green,12,c,[],12,nan",
+        )
+    )
     assert part.what == "items"
     assert part.mapping == {"item": "asin", "fields": "title, price, tags, sizes, code, empty"}
     one, two = events(part)
@@ -227,8 +263,13 @@ def test_a_user_column_that_is_mostly_empty_gives_way_to_the_next(tmp_path: Path
 
 
 def test_json_lines_keep_their_types(tmp_path: Path) -> None:
-    part = only(write(tmp_path / "i.jsonl", '{"sku": 7, "name": "300", "price": 3, "tags": ["a"], "maker": {"x": 1}}',
-                      '{"sku": 8, "name": null, "tags": []}'))
+    part = only(
+        write(
+            tmp_path / "i.jsonl",
+            '{"sku": 7, "name": "300", "price": 3, "tags": ["a"], "maker": {"x": 1}}',
+            '{"sku": 8, "name": null, "tags": []}',
+        )
+    )
     assert [event.item for event in events(part)] == ["7", "8"]
     assert events(part)[0].fields == {"name": "300", "price": 3, "tags": ["a"], "maker": '{"x":1}'}
     assert events(part)[1].fields == {}
@@ -243,16 +284,27 @@ def test_json_that_is_too_deep_or_too_big_harms_only_its_row(tmp_path: Path) -> 
 
 
 def test_json_lines_of_interactions_are_guessed_like_a_table(tmp_path: Path) -> None:
-    part = only(write(tmp_path / "e.jsonl", '{"userId": 5, "itemId": "i", "ts": 1577836800500, "event": "view"}', "",
-                      '{"userId": 5, "itemId": "j", "ts": 1577836800000, "event": "buy"}', "{broken"))
+    part = only(
+        write(
+            tmp_path / "e.jsonl",
+            '{"userId": 5, "itemId": "i", "ts": 1577836800500, "event": "view"}',
+            "",
+            '{"userId": 5, "itemId": "j", "ts": 1577836800000, "event": "buy"}',
+            "{broken",
+        )
+    )
     assert part.mapping["time"] == "ts (milliseconds)"
     assert [(row, made.item) for row, made in read(part) if isinstance(made, Event)] == [(2, "j"), (1, "i")]
     assert [(bad.row, bad.line, bad.field) for bad in refused(part)] == [(3, "{broken", "line")]
 
 
 def test_json_lines_that_are_events_pass_as_they_are(tmp_path: Path) -> None:
-    sent = [Event(user="u", action="view", item="i", time=20.0, id="mine"), Event(kind="item", item="i"),
-            Event(kind="erasure", user="v", time=10.0), Event(user="u", action="buy", item="i")]
+    sent = [
+        Event(user="u", action="view", item="i", time=20.0, id="mine"),
+        Event(kind="item", item="i"),
+        Event(kind="erasure", user="v", time=10.0),
+        Event(user="u", action="buy", item="i"),
+    ]
     part = only(write(tmp_path / "e.ndjson", *(msgspec.json.encode(event).decode() for event in sent), '{"x": 1}'))
     made = list(read(part))
     assert part.what == "events"
@@ -294,8 +346,16 @@ def test_a_line_that_is_not_utf_8_is_read_as_windows_text(tmp_path: Path) -> Non
 
 def test_a_wrong_guess_can_be_overridden(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", "user,item,wer,was,wann,store", "0,0,u,i,1000,9")
-    part = only(path, mapping={"user": "wer", "item": "was", "time": "wann (milliseconds)", "action": '"like"',
-                               "context.shop": "store"})
+    part = only(
+        path,
+        mapping={
+            "user": "wer",
+            "item": "was",
+            "time": "wann (milliseconds)",
+            "action": '"like"',
+            "context.shop": "store",
+        },
+    )
     one = events(part)[0]
     assert (one.user, one.item, one.time, one.action, one.context) == ("u", "i", 1.0, "like", {"shop": 9})
 
@@ -314,7 +374,7 @@ def test_the_person_says_what_a_file_is_and_which_fields_to_keep(tmp_path: Path)
 
 def test_an_empty_column_switches_a_guess_off(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", "user,item,time,rating", "u,i,noon,high")
-    with pytest.raises(InvalidInput, match="time=""") as error:
+    with pytest.raises(InvalidInput, match="time=") as error:
         plan(path)
     assert (error.value.field, error.value.value) == ("time", "'noon'")
     assert events(only(path, mapping={"time": ""}))[0].time is None
@@ -337,9 +397,7 @@ def test_without_sorting_the_order_of_the_file_stands(tmp_path: Path) -> None:
         ({"user": "", "item": ""}, "user", "user=COLUMN"),
     ],
 )
-def test_a_mapping_that_cannot_be_is_refused(
-    tmp_path: Path, mapping: dict[str, str], field: str, way_out: str
-) -> None:
+def test_a_mapping_that_cannot_be_is_refused(tmp_path: Path, mapping: dict[str, str], field: str, way_out: str) -> None:
     path = write(tmp_path / "x.csv", "u,i,user,item", "1,2,3,4")
     with pytest.raises(InvalidInput, match=way_out) as error:
         plan(path, mapping=mapping)
@@ -401,12 +459,33 @@ def test_of_two_files_of_events_the_older_comes_first(tmp_path: Path) -> None:
 
 
 def test_bad_rows_are_kept_with_their_reason_and_the_reading_goes_on(tmp_path: Path) -> None:
-    path = write(tmp_path / "log.csv", "user,item,rating,time", "u,i,4,10", ",i,4,10", "None,i,4,10", "u,,4,10",
-                 "u,i,nan,10", "u,i,much,10", "u,i,4,later", "u,i,4", "u,i,4,10,x", 'u,"i"x,4,10', *["u,j,5,20"] * 20)
+    path = write(
+        tmp_path / "log.csv",
+        "user,item,rating,time",
+        "u,i,4,10",
+        ",i,4,10",
+        "None,i,4,10",
+        "u,,4,10",
+        "u,i,nan,10",
+        "u,i,much,10",
+        "u,i,4,later",
+        "u,i,4",
+        "u,i,4,10,x",
+        'u,"i"x,4,10',
+        *["u,j,5,20"] * 20,
+    )
     part = only(path)
     assert [(bad.row, bad.field, bad.value) for bad in refused(part)] == [
-        (2, "user", ""), (3, "user", "None"), (4, "item", ""), (5, "value", "nan"), (6, "value", "much"),
-        (7, "time", "later"), (8, "columns", "3"), (9, "columns", "5"), (10, "line", 'u,"i"x,4,10')]
+        (2, "user", ""),
+        (3, "user", "None"),
+        (4, "item", ""),
+        (5, "value", "nan"),
+        (6, "value", "much"),
+        (7, "time", "later"),
+        (8, "columns", "3"),
+        (9, "columns", "5"),
+        (10, "line", 'u,"i"x,4,10'),
+    ]
     assert len(events(part)) == 21
     assert refused(part)[5].line == "u,i,4,later"
     assert "seconds" in refused(part)[5].detail
@@ -423,7 +502,10 @@ def test_an_open_quote_does_not_swallow_the_rows_behind_it(tmp_path: Path) -> No
     path = write(tmp_path / "goods.csv", "sku,title", '1,"open', "2,x", '3,"two', 'lines"', '4,6" pipe')
     part = only(path)
     assert [(event.item, event.fields["title"]) for event in events(part)] == [
-        ("2", "x"), ("3", "two\nlines"), ("4", '6" pipe')]
+        ("2", "x"),
+        ("3", "two\nlines"),
+        ("4", '6" pipe'),
+    ]
     assert [(bad.row, bad.line) for bad in refused(part)] == [(1, '1,"open')]
 
 
@@ -443,7 +525,8 @@ def test_refused_rows_are_written_down(tmp_path: Path) -> None:
     assert write_refused(out, refused(part)) == 1
     with out.open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == [
-            {"row": "2", "field": "user", "value": "", "detail": "nobody is named", "line": ",i"}]
+            {"row": "2", "field": "user", "value": "", "detail": "nobody is named", "line": ",i"}
+        ]
     assert write_refused(tmp_path / "none.csv", ()) == 0
     assert not (tmp_path / "none.csv").exists()
 
@@ -480,7 +563,8 @@ def test_going_on_after_a_crash_gives_the_rest(tmp_path: Path) -> None:
 
 
 ids = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1).filter(
-    lambda name: name not in ("nan", "NaN", "null", "NULL", "None", "none", "undefined", "\\N"))
+    lambda name: name not in ("nan", "NaN", "null", "NULL", "None", "none", "undefined", "\\N")
+)
 noted = st.tuples(ids, ids, st.floats(-1e9, 1e9), st.integers(0, 2 * 10**9))
 
 
@@ -543,9 +627,17 @@ def test_movielens_100k_is_whole() -> None:
 def test_a_retailers_year_is_understood() -> None:
     parts, left_out = survey(DATA / "complete-journey", Wish())
     assert [(part.name, part.what) for part in parts] == [
-        ("products.csv", "items"), ("demographics.csv", "users"), ("transactions_sample.csv", "events")]
-    assert parts[2].mapping == {"user": "household_id", "item": "product_id", "value": "quantity", "action": '"buy"',
-                                "time": "transaction_timestamp (ISO 8601)"}
+        ("products.csv", "items"),
+        ("demographics.csv", "users"),
+        ("transactions_sample.csv", "events"),
+    ]
+    assert parts[2].mapping == {
+        "user": "household_id",
+        "item": "product_id",
+        "value": "quantity",
+        "action": '"buy"',
+        "time": "transaction_timestamp (ISO 8601)",
+    }
     assert set(left_out) == {"campaign_descriptions.csv", "campaigns.csv", "coupon_redemptions.csv"}
     bought = events(parts[2])
     assert len(bought) == 75_000

