@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from penchant import Engine, Event  # first: it sets the numeric libraries' threads before they are loaded
+from penchant import Engine, Event
 
 import msgspec
 import numpy as np

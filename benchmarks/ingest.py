@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from penchant import Engine, Event  # first: it sets the numeric libraries' threads before they are loaded
+from penchant import Engine, Event
 
 import numpy as np
 from rich.console import Console

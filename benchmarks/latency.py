@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from penchant import Engine, Event, Query  # first: it sets the numeric libraries' threads before they are loaded
+from penchant import Engine, Event, Query
 
 import numpy as np
 from rich.console import Console

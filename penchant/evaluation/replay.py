@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import Manager, get_context
@@ -27,9 +27,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from penchant.config import load_settings
 from penchant.engine import Engine
 from penchant.errors import InvalidInput
 from penchant.evaluation import baselines, metrics
+from penchant.storage.event_log import EventLog
 from penchant.types import Event, Query
 
 LAGS = {"0 s": 0.0, "1 s": 1.0, "60 s": 60.0, "10 min": 600.0, "1 h": 3600.0, "1 day": 86_400.0}
@@ -68,6 +70,7 @@ class Plan(NamedTuple):
     events: Sequence[Event]
     split: float
     settings: Mapping[str, Any] = MappingProxyType({})
+    every: int = 1  # only every so many events is asked; all are learned
     vectors: Path | None = None  # a data folder whose catalogue has the vectors of these texts already
 
 
@@ -84,7 +87,7 @@ def replay(
         folder = Path(scratch) / "learned"
         _learn(plan, first, folder, progress or _silent)
         places = _play_all(folder, plan, first, [name for name in lags if name != "0 s"], workers, progress or _silent)
-    people = _numbers([event.user for event in plan.events[first:]])
+    people = _numbers([event.user for event in plan.events[first :: plan.every]])
     tables = {name: figures(found, people) for name, found in places.items()}
     figures_now = {name: tables[name] for name in (PENCHANT, *baselines.BASELINES)}
     return Report(
@@ -94,6 +97,29 @@ def replay(
         figures=figures_now,
         staleness={name: tables[PENCHANT if name == "0 s" else name] for name in LAGS if name in lags},
     )
+
+
+def plan_of(folder: Path, *, quantile: float = 0.9, split: float | None = None, least: int = 0) -> Plan:
+    """The log of a data folder as a plan. The folder must not be open elsewhere, and is not changed.
+
+    ``split``: Unix seconds, or else the time before which the share ``quantile`` of the interactions lies. Items met
+    fewer than ``least`` times are left out, as published protocols do (5).
+    """
+    settings = load_settings(folder)
+    log = EventLog(folder)
+    try:
+        retracted = log.retracted()
+        logged = [one for batch in log.replay() for one in batch]
+    finally:
+        log.close()
+    items = [one.event for one in logged if one.event.kind == "item"]
+    events = [one.event for one in logged if one.event.kind == "interaction" and one.offset not in retracted]
+    met = Counter(event.item for event in events)
+    events = sorted((event for event in events if met[event.item] >= least), key=lambda event: event.time or 0.0)
+    if not events:
+        raise InvalidInput("holds no interactions.", field="data", value=str(folder), way_out="Import some first.")
+    moment = split if split is not None else events[min(int(len(events) * quantile), len(events) - 1)].time or 0.0
+    return Plan(items, events, moment, {"template": settings.template, "encoder": settings.encoder}, vectors=folder)
 
 
 def figures(places: NDArray[np.int64], people: NDArray[np.int64]) -> Figures:
@@ -128,17 +154,18 @@ def _play_all(
     folder: Path, plan: Plan, first: int, lags: Sequence[str], workers: int, progress: Progress
 ) -> dict[str, NDArray[np.int64]]:
     """Places under Penchant and each baseline, and under each lag."""
-    test = list(plan.events[first:])
+    test = _Test(list(plan.events[first:]), plan.every, dict(plan.settings))
+    size = len(test.events)
     if not lags:
-        return _play(folder, dict(plan.settings), test, 0.0, lambda done: progress("0 s", done, len(test)))
+        return _play(folder, test, 0.0, lambda done: progress("0 s", done, size))
     with Manager() as manager, ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         told = manager.Queue()
         running: dict[Future[dict[str, NDArray[np.int64]]], str] = {}
         for name in ("0 s", *lags):
             copy = folder.with_name(f"lag-{LAGS[name]:g}")
             shutil.copytree(folder, copy)
-            running[pool.submit(_play_told, copy, dict(plan.settings), test, name, told)] = name
-        return _gather(running, told, len(test), progress)
+            running[pool.submit(_play_told, copy, test, name, told)] = name
+        return _gather(running, told, size, progress)
 
 
 def _gather(running: dict[Future[Any], str], told: Any, size: int, progress: Progress) -> dict[str, NDArray[np.int64]]:
@@ -155,25 +182,28 @@ def _gather(running: dict[Future[Any], str], told: Any, size: int, progress: Pro
     return found
 
 
-def _play_told(
-    folder: Path, settings: dict[str, Any], events: Sequence[Event], name: str, told: Any
-) -> dict[str, NDArray[np.int64]]:
+class _Test(NamedTuple):
+    events: list[Event]
+    every: int
+    settings: dict[str, Any]
+
+
+def _play_told(folder: Path, test: _Test, name: str, told: Any) -> dict[str, NDArray[np.int64]]:
     """In a process of its own."""
-    return _play(folder, settings, events, LAGS[name], lambda done: told.put((name, done)))
+    return _play(folder, test, LAGS[name], lambda done: told.put((name, done)))
 
 
-def _play(
-    folder: Path, settings: dict[str, Any], events: Sequence[Event], lag: float, tell: Callable[[int], None]
-) -> dict[str, NDArray[np.int64]]:
+def _play(folder: Path, test: _Test, lag: float, tell: Callable[[int], None]) -> dict[str, NDArray[np.int64]]:
     """Ask, note the place, learn; events are learned ``lag`` seconds late (0: as soon as they happened)."""
     names = (PENCHANT, *baselines.BASELINES) if lag == 0 else (PENCHANT,)
-    places = {name: np.full(len(events), -1, np.int64) for name in names}
+    places = {name: np.full(-(-len(test.events) // test.every), -1, np.int64) for name in names}
     unseen: deque[Event] = deque()
-    with Engine.open(folder, **settings) as engine:
-        for k, event in enumerate(events):
-            _learn_until(engine, unseen, (event.time or 0.0) - lag if lag else float("inf"), k)
-            for name, place in _ask(engine, event, unseen, baseline=lag == 0).items():
-                places[name][k] = place
+    with Engine.open(folder, **test.settings) as engine:
+        for k, event in enumerate(test.events):
+            if k % test.every == 0:
+                _learn_until(engine, unseen, (event.time or 0.0) - lag if lag else float("inf"), k)
+                for name, place in _ask(engine, event, unseen, baseline=lag == 0).items():
+                    places[name][k // test.every] = place
             unseen.append(event)
             if k % 1000 == 0:
                 tell(k)

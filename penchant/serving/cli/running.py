@@ -1,0 +1,138 @@
+"""`penchant init`, `serve` and `demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from penchant.serving import screens
+from penchant.serving.cli.options import HERE, Data, opened
+
+if TYPE_CHECKING:
+    from penchant.config import Action, Settings
+    from penchant.engine import Engine
+
+_HEAD = """\
+# Penchant settings. What stands here behind a # is the default: remove the # to change it.
+# PENCHANT_<NAME> in the environment goes before this file, and an option of the command before both.
+"""
+
+
+def init(data: Data = HERE) -> None:
+    """Make a data folder with its settings, and show what follows from them."""
+    from penchant.config import FILE, load_settings
+
+    load_settings(data)  # a mistake in an older file is told before the engine is opened
+    data.mkdir(parents=True, exist_ok=True)
+    path = data / FILE
+    was_there = path.exists()
+    if not was_there:
+        path.write_text(settings_text(), encoding="utf-8")
+    with opened(data) as engine:
+        _show(engine, f"{path} ({'was there, left as it is' if was_there else 'written'})")
+        screens.warnings(engine.warnings)
+    screens.out.print(f"\nNext: [bold]penchant import FILES --data {escape(str(data))}[/bold]")
+
+
+def serve(
+    data: Data = HERE,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. Left out: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on. Left out: 7461.")] = None,
+    durability: Annotated[
+        Literal["process", "power"] | None,
+        typer.Option(help="An acknowledged event survives kill -9 (process, the default) or also the loss of power."),
+    ] = None,
+) -> None:
+    """Answer over HTTP, until Ctrl-C."""
+    from penchant.config import load_settings
+    from penchant.serving import http
+
+    settings = load_settings(data, host=host, port=port, durability=durability)
+    where = f"http://{settings.host}:{settings.port}"
+
+    def announce(engine: Engine) -> None:
+        screens.warnings(engine.warnings)
+        screens.errors.print(f"Serving [bold]{escape(str(data))}[/bold] at [bold]{where}[/bold] (Ctrl-C stops it)")
+
+    http.serve(data, announce=announce, host=host, port=port, durability=durability)
+
+
+def demo(
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FOLDER", help="A MovieLens-1M folder, instead of the 300 films.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Do not pause for the reader.")] = False,
+) -> None:
+    """A minute with 300 films: every click changes the list, and kill -9 loses nothing."""
+    from penchant.serving.demo import run
+
+    if not run(data, fast):
+        raise typer.Exit(1)
+
+
+def settings_text() -> str:
+    """penchant.toml with every setting behind a #, each with what `config.Settings` says of it."""
+    from penchant.config import Settings
+
+    defaults, lines = Settings(), [_HEAD]
+    said = _said(Settings.__doc__ or "")
+    for name in defaults.__struct_fields__:
+        if name == "actions":
+            continue
+        if name in said:
+            lines.append(f"# {said[name]}")
+        lines.append(f"# {name} = {msgspec.json.encode(getattr(defaults, name)).decode()}\n")
+    lines.append(
+        "# Weight of an action in what a person is about; below 0 it pushes away. Naming one replaces them all."
+    )
+    for name, action in defaults.actions.items():
+        lines.append(f"# [actions.{name}]\n# weight = {action.weight}")
+    return "\n".join(lines) + "\n"
+
+
+def _said(doc: str) -> dict[str, str]:
+    """The ``name  what it is`` lines of a docstring."""
+    pairs = (line.strip().split("  ", 1) for line in doc.splitlines() if "  " in line.strip())
+    return {pair[0]: pair[1].strip().replace("``", "`") for pair in pairs}
+
+
+def _show(engine: Engine, settings_file: str) -> None:
+    parts, settings = engine.parts, engine.parts.settings
+    table = screens.table("", "")
+    table.show_header = False
+    for name, value in (
+        ("settings", settings_file),
+        ("texts are read by", _encoder(engine)),
+        ("an item is", f"{parts.version.manifest.dim} numbers"),
+        ("a person is", f"{parts.version.manifest.state_size} numbers, at most 4 KB with the last events"),
+        ("neighbours", _neighbours(settings.neighbours)),
+        ("durability", _durability(settings)),
+        ("actions", _actions(settings.actions)),
+    ):
+        table.add_row(f"[dim]{name}[/dim]", escape(value))
+    screens.out.print(table)
+
+
+def _encoder(engine: Engine) -> str:
+    encoder = engine.parts.encoder
+    return f"{encoder.name}, {encoder.dim} numbers a text" if encoder else "nobody (encoder = none)"
+
+
+def _neighbours(most: int) -> str:
+    return f"at most {most} an item in each of two tables: {most * 16 / 1024:g} KB an item when they are full"
+
+
+def _durability(settings: Settings) -> str:
+    survives = {"process": "kill -9", "power": "kill -9 and the loss of power"}
+    return f"{settings.durability}: an acknowledged event survives {survives[settings.durability]}"
+
+
+def _actions(actions: dict[str, Action]) -> str:
+    by_weight: dict[float, list[str]] = {}
+    for name, action in actions.items():
+        by_weight.setdefault(action.weight, []).append(name)
+    return "\n".join(f"{weight:+g}  {', '.join(names)}" for weight, names in sorted(by_weight.items(), reverse=True))

@@ -1,0 +1,384 @@
+"""How people reach the engine: a few addresses over HTTP, each a thin handler around one verb.
+
+    POST /v1/events      what happened (one, a list); with ?recommend=10 the acknowledgement brings the fresh list
+    PUT  /v1/items       the catalogue
+    GET  /v1/recommend   what this person should see next
+    GET  /v1/search      what the words name or mean, in this person's order
+    GET  /v1/similar     what is like this item
+    GET  /health/ready   whether it answers, and as of when
+    GET  /docs           all of this, rendered
+
+Notable: one process, one event loop; the engine works in threads of its own (`serving.threads`). The server answers
+before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder; a
+`Response` object, a second decoding or a data-transfer layer would cost as much as a tenth of a list.
+
+Does not know: what an event does, or how a list is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import math
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from litestar import Litestar, Request, Router, get, post, put
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Parameter
+from litestar.types import ASGIApp, Receive, Scope, Send
+from msgspec import Struct
+
+from penchant import __version__
+from penchant.config import Settings, load_settings
+from penchant.engine import Engine
+from penchant.errors import InvalidInput, Unavailable
+from penchant.pipeline.filters import parse
+from penchant.serving import bodies, pages, problems
+from penchant.serving.threads import Threads
+from penchant.types import Event, Item, Query, Receipt, Slate
+
+MAX_BODY = 8 * 2**20
+_LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
+_SWITCH_SECONDS = 0.0005
+_encoder = msgspec.json.Encoder()
+
+Call = Request[Any, Any, Any]
+Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
+User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
+Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
+Seen = Annotated[
+    str | None, Parameter(description="what to hide: `ever` seen, `allow` all, or seen in so many seconds")
+]
+Time = Annotated[float | None, Parameter(ge=0, le=_LAST_SECOND, description="the moment of asking, Unix seconds")]
+
+
+class Acknowledged(Receipt, kw_only=True, omit_defaults=True):
+    """A receipt, and with `?recommend=` the list of that person, which knows these very events.
+
+    ``slate`` is left out when too many queries wait: the events are safe, so this is no reason to send them again.
+    """
+
+    slate: Slate | None = None
+
+
+class Health(Struct, kw_only=True):
+    """``version`` is the model's, as in a slate; ``texts_waiting``: items that the language model has yet to read."""
+
+    penchant: str
+    version: str
+    as_of: int
+    items: int
+    people: int
+    texts_waiting: int
+    warnings: list[str]
+
+
+class Answer:
+    """JSON that is already encoded, as the two messages of ASGI."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: object) -> None:
+        self._body = _encoder.encode(body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = str(len(self._body)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+# -- the addresses -----------------------------------------------------------------------------------------------------
+
+
+@post("/events", status_code=200)
+async def send_events(
+    request: Call,
+    recommend: Annotated[int | None, Parameter(ge=1, le=1000, description="answer with a list of so many")] = None,
+    user: Annotated[str | None, Parameter(description="whose list; left out: of the last interaction sent")] = None,
+) -> ASGIApp:
+    """Say what happened: one event, a list, or `{"events": [...]}`.
+
+    Once answered, it is durable and every list knows it. In a list, what is not valid is refused one by one and the
+    rest is taken. With `recommend`, the answer brings the person's fresh list as `slate`.
+    """
+    sent = bodies.EVENTS.read(await request.body())
+    receipt = await _ingest(request, sent, sent.things)
+    if recommend is None:
+        return Answer(receipt)
+    return Answer(await _with_list(request, receipt, Query(user=user or _last_user(sent, receipt), limit=recommend)))
+
+
+@put("/items")
+async def send_items(request: Call) -> ASGIApp:
+    """Send items, one or a list; sent again, an item is replaced. Each can be recommended within a second."""
+    sent = bodies.ITEMS.read(await request.body())
+    return Answer(await _ingest(request, sent, [item.event() for item in sent.things]))
+
+
+@get("/recommend")
+async def recommend(
+    request: Call,
+    user: User = None,
+    limit: Limit = 10,
+    where: Where = None,
+    seen: Seen = None,
+    time: Time = None,
+    removed: Annotated[bool, Parameter(description="also say what was removed, and why")] = False,
+) -> ASGIApp:
+    """What this person should see next, with every event in it that was acknowledged before."""
+    conditions = tuple(map(parse, where or ()))
+    query = Query(user=user, limit=limit, where=conditions, seen=_seen(seen), time=time, explain_removed=removed)
+    return Answer(await _threads(request).recommend(query))
+
+
+@get("/search")
+async def search(
+    request: Call,
+    words: Annotated[str, Parameter(description="what was typed")],
+    user: User = None,
+    limit: Limit = 10,
+    where: Where = None,
+) -> ASGIApp:
+    """Items that the words name or mean, ordered for this person."""
+    query = Query(user=user, limit=limit, words=words, where=tuple(map(parse, where or ())))
+    return Answer(await _threads(request).search(query))
+
+
+@get("/similar")
+async def similar(
+    request: Call,
+    item: Annotated[str, Parameter(description="the item that others are to be like")],
+    limit: Limit = 10,
+    where: Where = None,
+) -> ASGIApp:
+    """Items like this one: near it in content, followed by it, met together with it."""
+    query = Query(limit=limit, where=tuple(map(parse, where or ())))
+    return Answer(await _threads(request).similar(item, query))
+
+
+@get("/health/ready")
+async def ready(request: Call) -> ASGIApp:
+    """Whether it answers, and as of when. 503 while the data folder is being opened."""
+    threads = _threads(request)
+    parts, failure = threads.engine.parts, [threads.failure] if threads.failure else []
+    return Answer(
+        Health(
+            penchant=__version__,
+            version=parts.version.name,
+            as_of=parts.as_of,
+            items=int(parts.index.known.sum()),
+            people=len(parts.log.people),
+            texts_waiting=parts.texts.backlog,
+            warnings=failure + threads.engine.warnings,
+        )
+    )
+
+
+# -- what they share ---------------------------------------------------------------------------------------------------
+
+
+def _threads(request: Call) -> Threads:
+    threads: Threads | None = request.app.state.threads
+    if threads is None:
+        raise Unavailable("the data folder is being opened.", way_out="Ask again in a second; see /health/ready.")
+    return threads
+
+
+async def _ingest(request: Call, sent: bodies.Sent[Any], events: list[Event]) -> Receipt:
+    """Raises Refused when there was something, and nothing of it was taken."""
+    receipt = await _threads(request).ingest(events)
+    for refusal in receipt.refused:
+        refusal.index, refusal.field = sent.places[refusal.index], sent.fields.get(refusal.field, refusal.field)
+    receipt.refused = sorted([*sent.refused, *receipt.refused], key=lambda refusal: refusal.index)
+    if receipt.refused and not receipt.accepted and not receipt.duplicates:
+        raise problems.Refused(receipt.refused, sent.alone)
+    return receipt
+
+
+async def _with_list(request: Call, receipt: Receipt, query: Query) -> Acknowledged:
+    acknowledged = Acknowledged(**msgspec.structs.asdict(receipt))
+    try:
+        acknowledged.slate = await _threads(request).recommend(query)
+    except Unavailable:
+        return acknowledged
+    return acknowledged
+
+
+def _last_user(sent: bodies.Sent[Event], receipt: Receipt) -> str | None:
+    refused = {refusal.index for refusal in receipt.refused}
+    for place, event in zip(reversed(sent.places), reversed(sent.things), strict=True):
+        if event.kind == "interaction" and place not in refused:
+            return event.user
+    return None
+
+
+def _seen(text: str | None) -> Any:
+    """`ever`, `allow`, or a window in seconds."""
+    if text is None or text in ("ever", "allow"):
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise InvalidInput(
+            "says nothing about what to hide.", field="seen", value=text, way_out="Send `ever`, `allow`, or seconds."
+        )
+    return seconds
+
+
+@lru_cache
+def _parameters(handler: BaseRouteHandler) -> frozenset[str]:
+    return frozenset(handler.parsed_fn_signature.parameters) - {"request"}
+
+
+async def _refuse_unknown(request: Call) -> None:
+    """A misspelt parameter is an error, not the default."""
+    if not request.scope["query_string"]:
+        return
+    known = _parameters(request.route_handler)
+    for name, value in request.query_params.items():
+        if name not in known:
+            raise InvalidInput(
+                "is not a parameter of this address.",
+                field=name,
+                value=value,
+                way_out=f"The parameters are {', '.join(sorted(known)) or 'none'}.",
+            )
+
+
+_HERE = "curl 'http://127.0.0.1:7461"
+_SLATE = {
+    "items": [{"item": "aliens", "score": 1.83, "sources": ["near", "followed"], "features": {"near": 0.71}}],
+    "as_of": 4181,
+    "version": "v0",
+    "time": 1767225600.0,
+    "user": "ann",
+    "user_as_of": 4181,
+    "retrieved": 312,
+}
+_RECEIPT = {"accepted": 1, "as_of": 4181, "ids": ["6f1c2a-17"]}
+_HEALTH = {"penchant": __version__, "version": "v0", "as_of": 4181, "items": 3883, "people": 6040, "texts_waiting": 0}
+_CLICK = {"user": "ann", "action": "click", "item": "alien"}
+_SPOKEN = {"user": "ann", "action": "search", "words": "a quiet film about space"}
+_ALIEN = {"id": "alien", "fields": {"title": "Alien", "genres": ["Horror", "Sci-Fi"], "year": 1979}}
+_DESCRIBED = {
+    "/v1/events": pages.Described(
+        f"{_HERE}/v1/events?recommend=10' -d '{json.dumps(_CLICK)}'",
+        Acknowledged,
+        _RECEIPT | {"slate": _SLATE},
+        Event,
+        (_CLICK, {"events": [_CLICK, _SPOKEN]}),
+    ),
+    "/v1/items": pages.Described(
+        f"{_HERE}/v1/items' -X PUT -d '{json.dumps(_ALIEN)}'", Receipt, _RECEIPT, Item, (_ALIEN,)
+    ),
+    "/v1/recommend": pages.Described(f"{_HERE}/v1/recommend?user=ann&where=genres=Horror'", Slate, _SLATE),
+    "/v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, _SLATE),
+    "/v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, _SLATE),
+    "/health/ready": pages.Described(f"{_HERE}/health/ready'", Health, _HEALTH | {"warnings": []}),
+}
+
+
+# -- the server --------------------------------------------------------------------------------------------------------
+
+
+def application() -> Litestar:
+    """The application; it answers 503 until `state.threads` is set."""
+    verbs = [send_events, send_items, recommend, search, similar]
+    app = Litestar(
+        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
+        exception_handlers=problems.HANDLERS,
+        openapi_config=pages.config(),
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+    )
+    app.state.threads = None
+    pages.describe(app, _DESCRIBED)
+    return app
+
+
+def serve(folder: str | Path, *, announce: Callable[[Engine], None] | None = None, **flags: Any) -> None:
+    """Serve a data folder until SIGTERM or SIGINT, then finish what was begun and close it.
+
+    ``announce(engine)`` is called once it answers. ``flags`` are settings. Raises Unavailable when the port is taken
+    or another process holds the folder, InvalidInput for a wrong setting.
+    """
+    settings = load_settings(Path(folder), **flags)
+    address = _free(settings)
+    # A thread that wants the interpreter while another computes gets it after this long; 5 ms would be most of an
+    # answer's time.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    uvloop.run(_serve(Path(folder), address, flags, announce or _say_nothing))
+
+
+async def _serve(
+    folder: Path, address: tuple[str, int], flags: dict[str, Any], announce: Callable[[Engine], None]
+) -> None:
+    app = application()
+    server = _server(app, address)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    running = asyncio.create_task(server.serve())
+    try:
+        engine = await asyncio.to_thread(Engine.open, folder, **flags)
+        app.state.threads = Threads(engine)
+        gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
+        announce(engine)
+        await running
+    finally:
+        server.stop()
+        await running
+        await _close(app.state.threads)
+
+
+async def _close(threads: Threads | None) -> None:
+    if threads is not None:
+        await threads.close()
+        await asyncio.to_thread(threads.engine.close)
+
+
+def _server(app: Litestar, address: tuple[str, int]) -> Server:
+    return Server(
+        app,
+        address=address[0],
+        port=address[1],
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+    )
+
+
+def _free(settings: Settings) -> tuple[str, int]:
+    """The address to listen on. The server would share a taken port with its owner, who then misses requests."""
+    host, port = settings.host, settings.port
+    way_out = "Name another port, or stop what listens there."
+    if not port:
+        raise Unavailable("a server needs a port that its callers know.", field="port", value=port, way_out=way_out)
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {error.strerror}.", field="port", value=port, way_out=way_out
+        ) from None
+    return str(address[0]), port
+
+
+def _say_nothing(engine: Engine) -> None:
+    """For a caller that does not want to know."""

@@ -1,0 +1,160 @@
+"""The addresses described: an OpenAPI document with examples, and one page that shows it without any script.
+
+Litestar reads the parameters off the handlers. What handlers decode and encode by themselves, bodies and answers, is
+added here from the same msgspec types, so that document, page and code cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from html import escape
+from typing import Any, NamedTuple, cast
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
+
+from penchant import __version__
+from penchant.serving.problems import MEDIA_TYPE, Problem
+
+_COMPONENT = "#/components/schemas/{name}"
+_ERRORS = "400 not JSON; 404 not there; 405; 413 too large; 422 not valid; 503 opening, stopping or full (Retry-After)"
+_PROBLEM = {
+    "type": "urn:penchant:invalid-input",
+    "title": "Invalid input",
+    "status": 422,
+    "detail": "is not a known action.",
+    "field": "action",
+    "value": "'clik'",
+    "way_out": "Use one of click, rate, play, or add [actions.NAME] to penchant.toml.",
+}
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430 }
+code, pre { font: 14px/1.45 ui-monospace, monospace } pre { background: #f4f5f7; padding: .8rem; overflow-x: auto }
+h2 { margin-top: 2.5rem; border-top: 1px solid #d8dce2; padding-top: 1rem } td { padding: .15rem 1rem .15rem 0 }
+td { vertical-align: top }
+@media (prefers-color-scheme: dark) { body { background: #14181f; color: #dde3ea } pre { background: #1f2630 } }
+"""
+
+
+class Described(NamedTuple):
+    """An address: a call to show, the type and an example of the answer, and of the body where there is one."""
+
+    call: str
+    answers: type
+    answer: dict[str, Any]
+    takes: type | None = None
+    bodies: tuple[object, ...] = ()
+
+
+def config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Penchant",
+        version=__version__,
+        description="Real-time personalization that understands content.",
+        path="/docs",
+        use_handler_docstrings=True,
+        render_plugins=[_Page(path="/"), JsonRenderPlugin(path="/openapi.json")],
+    )
+
+
+def describe(app: Litestar, described: dict[str, Described]) -> None:
+    """Add calls, bodies, answers and errors to the document; ``described`` goes by path."""
+    document = app.openapi_schema
+    types = [kind for one in described.values() for kind in (one.answers, one.takes) if kind is not None]
+    _, schemas = msgspec.json.schema_components([*dict.fromkeys(types), Problem], ref_template=_COMPONENT)
+    document.components.schemas = cast("dict[str, Schema]", schemas)
+    for path, one in described.items():
+        item = (document.paths or {})[path]
+        for operation in filter(None, (item.get, item.post, item.put)):
+            _complete(operation, one)
+
+
+def _complete(operation: Operation, one: Described) -> None:
+    operation.description = f"{operation.description}\n\n{one.call}"
+    operation.responses = {
+        "200": OpenAPIResponse(_first_line(one.answers), content=_content("application/json", one.answers, one.answer)),
+        "default": OpenAPIResponse(_ERRORS, content=_content(MEDIA_TYPE, Problem, _PROBLEM)),
+    }
+    if one.takes is not None:
+        content = _content("application/json", one.takes, *one.bodies)
+        alone = content["application/json"].schema
+        listed = Schema(type=OpenAPIType.ARRAY, items=cast("Reference", alone))
+        content["application/json"].schema = Schema(one_of=[cast("Reference", alone), listed])
+        operation.request_body = RequestBody(content, required=True)
+
+
+def _content(media_type: str, kind: type, *examples: object) -> dict[str, OpenAPIMediaType]:
+    shown: dict[str, Any] = {str(place): Example(value=one) for place, one in enumerate(examples, 1)}
+    return {media_type: OpenAPIMediaType(Reference(_COMPONENT.format(name=kind.__name__)), examples=shown)}
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+class _Page(OpenAPIRenderPlugin):
+    """The document as plain HTML: nothing is loaded from anywhere, so it can be read where there is no network."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        info = openapi_schema["info"]
+        operations = [
+            (f"{method.upper()} {path}", operation)
+            for path, item in openapi_schema["paths"].items()
+            for method, operation in item.items()
+        ]
+        head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{info['title']}</title><style>{_STYLE}</style>"
+        intro = f"<h1>{info['title']} {info['version']}</h1><p>{escape(info['description'])} "
+        links = "<a href=/docs/openapi.json>OpenAPI document</a>, <a href=/health/ready>state</a></p>"
+        body = "".join(part for name, operation in operations for part in _section(name, operation))
+        return f"{head}{intro}{links}{body}{_problem()}</html>".encode()
+
+
+def _section(name: str, operation: dict[str, Any]) -> Iterator[str]:
+    said, _, call = operation["description"].rpartition("\n\n")
+    yield f"<h2><code>{escape(name)}</code></h2><p>{_code(said)}</p><pre>{escape(call)}</pre><table>"
+    for one in operation.get("parameters", []):
+        needed = "needed" if one.get("required") else _default(one["schema"])
+        yield f"<tr><td><code>{one['name']}</code><td>{needed}<td>{_code(one.get('description') or '')}"
+    yield "</table>"
+    for example in _examples(operation.get("requestBody", {"content": {}})):
+        yield f"<p>takes, or a list of such:</p>{example}"
+    for example in _examples(operation["responses"]["200"]):
+        yield f"<p>answers:</p>{example}"
+
+
+def _problem() -> str:
+    return (
+        f"<h2>When something is wrong</h2><p>{escape(_ERRORS)}</p><pre>{escape(json.dumps(_PROBLEM, indent=2))}</pre>"
+    )
+
+
+def _default(schema: dict[str, Any]) -> str:
+    return f"{schema['default']}" if schema.get("default") is not None else ""
+
+
+def _examples(spoken: dict[str, Any]) -> Iterator[str]:
+    for content in spoken["content"].values():
+        for example in content["examples"].values():
+            yield f"<pre>{escape(json.dumps(example['value'], indent=2, ensure_ascii=False))}</pre>"
+
+
+def _code(text: str) -> str:
+    """Text with what stands between backticks set as code."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))

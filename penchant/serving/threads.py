@@ -1,0 +1,274 @@
+"""The threads behind the server: one writes the log, one is the engine's; the loop's own thread waits for neither.
+
+    loop thread     checks events, makes futures, awaits them
+    log thread      commits whatever batches wait, together, and hands them on in the order of the log
+    engine thread   applies them, and answers whatever queries wait, together
+
+Notable: nobody waits for a batch to fill. A thread takes what is there, so that a batch is as large as the load makes
+it, and an idle server answers at once. The answers of one turn reach the loop by one call, since waking it costs more
+than an answer. A large request is committed at once and applied in slices, with queries answered in between.
+
+Does not know: HTTP, and what an event means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from penchant.engine import Batch, Engine
+from penchant.errors import PenchantError, Unavailable
+from penchant.types import Event, Query, Receipt, Slate
+
+MOST_EVENTS = 100_000  # waiting for the log; beyond, a sender is told to come back
+MOST_QUERIES = 2_000
+_COMMIT = 8_192  # events written in one transaction, unless one request alone brings more
+_SLICE = 256  # events applied before queries are looked at again
+_TURN = 64  # jobs the engine thread takes at once
+_HERE = 100  # up to so many events are checked on the loop's thread
+_READERS = 2
+_log = logging.getLogger("penchant")
+
+
+class _Asked(NamedTuple):
+    """A query; ``alone`` answers it by itself (a search), otherwise it is answered together with others."""
+
+    future: asyncio.Future[Slate]
+    query: Query
+    alone: Callable[[Query], Slate] | None = None
+
+
+@dataclass(slots=True)
+class _Sent:
+    """The events of one request, cut into slices; ``receipts``: one for each slice that was applied."""
+
+    future: asyncio.Future[Receipt]
+    slices: list[Batch]
+    events: int
+    receipts: list[Receipt] = field(default_factory=list)
+
+
+class _Answer(NamedTuple):
+    future: asyncio.Future[Any]
+    result: object = None
+    error: Exception | None = None
+
+
+class Threads:
+    """Made and called on the loop's thread; `close` finishes what is queued."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self._loop = engine, asyncio.get_running_loop()
+        self.failure: str | None = None
+        self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
+        self._to_engine: SimpleQueue[_Sent | _Asked | None] = SimpleQueue()
+        self._events = self._queries = 0
+        self._closing = False
+        self._readers = ThreadPoolExecutor(_READERS, "penchant-words")
+        self._threads = [
+            threading.Thread(target=self._write_log, name="penchant-log"),
+            threading.Thread(target=self._run_engine, name="penchant-engine"),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    # -- on the loop's thread ------------------------------------------------------------------------------------------
+
+    async def ingest(self, events: Sequence[Event]) -> Receipt:
+        """On return they are durable, and every list asked from now on knows them. Raises Unavailable."""
+        if self._events and self._events + len(events) > MOST_EVENTS:
+            raise _full("events", self._events)
+        self._events += len(events)
+        try:
+            batch = await self._accepted(events)
+            if not batch.events:
+                return Receipt(accepted=0, as_of=self.engine.parts.as_of, refused=batch.refused)
+            return await self._logged(batch)
+        finally:
+            self._events -= len(events)
+
+    async def recommend(self, query: Query) -> Slate:
+        return await self._ask(_Asked(self._loop.create_future(), query))
+
+    async def similar(self, item: str, query: Query) -> Slate:
+        return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.similar, item)))
+
+    async def search(self, query: Query) -> Slate:
+        """The language model reads the words beside the engine thread, so that no list waits for it."""
+        if query.words:
+            await self._loop.run_in_executor(self._readers, self.engine.parts.words.read, [query.words])
+        return await self._ask(_Asked(self._loop.create_future(), query, self.engine.search))
+
+    async def close(self) -> None:
+        """Finish what is queued; what comes later is refused with Unavailable."""
+        self._closing = True
+        self._to_log.put(None)
+        for thread in self._threads:
+            await self._loop.run_in_executor(None, thread.join)
+        self._readers.shutdown()
+
+    async def _accepted(self, events: Sequence[Event]) -> Batch:
+        if len(events) <= _HERE and not any(event.words for event in events):
+            return self.engine.accept(events)
+        return await self._loop.run_in_executor(self._readers, self.engine.accept, events)
+
+    async def _logged(self, batch: Batch) -> Receipt:
+        self._check_open()
+        sent = _Sent(self._loop.create_future(), _sliced(batch), len(batch.events))
+        self._to_log.put(sent)
+        return await sent.future
+
+    async def _ask(self, asked: _Asked) -> Slate:
+        self._check_open()
+        if self._queries >= MOST_QUERIES:
+            raise _full("queries", self._queries)
+        self._queries += 1
+        try:
+            self._to_engine.put(asked)
+            return await asked.future
+        finally:
+            self._queries -= 1
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Unavailable("the server is stopping.", way_out="Send again when it is back.")
+
+    # -- the log thread ------------------------------------------------------------------------------------------------
+
+    def _write_log(self) -> None:
+        running = True
+        while running:
+            jobs, running = _taken(self._to_log, _COMMIT, lambda job: job.events)
+            if jobs and self._commit(jobs):
+                for job in jobs:
+                    self._to_engine.put(job)
+        self._to_engine.put(None)
+
+    def _commit(self, jobs: Sequence[_Sent]) -> bool:
+        try:
+            self.engine.write([one for job in jobs for one in job.slices])
+        except Exception as error:  # it is every sender's answer, and the next commit may succeed
+            self._tell([_Answer(job.future, error=_told(error)) for job in jobs])
+            return False
+        return True
+
+    # -- the engine thread ---------------------------------------------------------------------------------------------
+
+    def _run_engine(self) -> None:
+        slices: deque[tuple[_Sent, Batch]] = deque()
+        running = True
+        while running or slices:
+            jobs: list[_Sent | _Asked] = []
+            if running:
+                jobs, running = _taken(self._to_engine, _TURN, wait=not slices)
+            slices.extend((job, one) for job in jobs if isinstance(job, _Sent) for one in job.slices)
+            answers = self._apply(list(_next(slices)))
+            self._tell(answers + self._answer([job for job in jobs if isinstance(job, _Asked)]))
+
+    def _apply(self, taken: Sequence[tuple[_Sent, Batch]]) -> list[_Answer]:
+        if not taken:
+            return []
+        try:
+            receipts = self.engine.apply([one for _, one in taken])
+        except Exception as error:
+            self.failure = f"events that are in the log could not be applied: {error!r}; start again to repair"
+            return [_Answer(job.future, error=_told(error)) for job, _ in taken]
+        for (job, _), receipt in zip(taken, receipts, strict=True):
+            job.receipts.append(receipt)
+        done = dict.fromkeys(id(job) for job, _ in taken if len(job.receipts) == len(job.slices))
+        jobs = {id(job): job for job, _ in taken}
+        return [_Answer(jobs[one].future, _whole(jobs[one].receipts)) for one in done]
+
+    def _answer(self, asked: Sequence[_Asked]) -> list[_Answer]:
+        together = [one for one in asked if one.alone is None]
+        answers = [self._one(one, one.alone) for one in asked if one.alone is not None]
+        if not together:
+            return answers
+        try:
+            slates = self.engine.recommend_many([one.query for one in together])
+        except Exception:  # one of them cannot be answered; by itself, it learns why
+            return answers + [self._one(one, self.engine.recommend) for one in together]
+        return answers + [_Answer(one.future, slate) for one, slate in zip(together, slates, strict=True)]
+
+    def _one(self, asked: _Asked, answer: Callable[[Query], Slate]) -> _Answer:
+        try:
+            return _Answer(asked.future, answer(asked.query))
+        except Exception as error:
+            return _Answer(asked.future, error=_told(error))
+
+    def _tell(self, answers: list[_Answer]) -> None:
+        if answers:
+            self._loop.call_soon_threadsafe(_resolve, answers)
+
+
+def _taken(
+    queue: SimpleQueue[Any], most: int, size: Callable[[Any], int] = lambda job: 1, wait: bool = True
+) -> tuple[list[Any], bool]:
+    """(what waits, up to a size; whether more may come). Waits for the first when ``wait`` is set, never for more."""
+    jobs: list[Any] = []
+    total = 0
+    while total < most and ((wait and not jobs) or not queue.empty()):
+        job = queue.get()
+        if job is None:
+            return jobs, False
+        jobs.append(job)
+        total += size(job)
+    return jobs, True
+
+
+def _next(slices: deque[tuple[_Sent, Batch]]) -> Iterable[tuple[_Sent, Batch]]:
+    """Take slices off, at least one, until they hold a slice's worth of events."""
+    total = 0
+    while slices and total < _SLICE:
+        total += len(slices[0][1].events)
+        yield slices.popleft()
+
+
+def _sliced(batch: Batch) -> list[Batch]:
+    """Parts of a batch, in order; what was refused goes with the first."""
+    if len(batch.events) <= _SLICE:
+        return [batch]
+    starts = range(0, len(batch.events), _SLICE)
+    parts = [Batch(batch.events[at : at + _SLICE], batch.places[at : at + _SLICE], []) for at in starts]
+    parts[0].refused = batch.refused
+    return parts
+
+
+def _whole(receipts: Sequence[Receipt]) -> Receipt:
+    """One receipt for all slices of a request."""
+    whole = receipts[0]
+    for part in receipts[1:]:
+        whole.accepted, whole.as_of = whole.accepted + part.accepted, part.as_of
+        for name in ("ids", "duplicates", "late", "refused", "erased"):
+            getattr(whole, name).extend(getattr(part, name))
+    return whole
+
+
+def _full(what: str, waiting: int) -> Unavailable:
+    way_out = "Send again in a second, and less at a time."
+    return Unavailable(f"too many {what} wait for an answer.", field=what, value=waiting, way_out=way_out)
+
+
+def _told(error: Exception) -> Exception:
+    if not isinstance(error, PenchantError):
+        _log.exception("a request failed", exc_info=error)
+    return error
+
+
+def _resolve(answers: Sequence[_Answer]) -> None:
+    """On the loop's thread. A caller that went away has cancelled its future."""
+    for answer in answers:
+        if answer.future.done():
+            continue
+        if answer.error is not None:
+            answer.future.set_exception(answer.error)
+        else:
+            answer.future.set_result(answer.result)
