@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from penchant import intake, kernels
@@ -201,9 +202,7 @@ class Engine:
             raise InvalidInput(
                 f"must lie in 1..{_LONGEST}.", field="limit", value=query.limit, way_out="Ask for fewer."
             )
-        if query.time is None:
-            query.time = time.time()
-        return query
+        return query if query.time is not None else structs.replace(query, time=time.time())
 
     def _person(self, name: str | None) -> int:
         return self.parts.log.person(self.parts.log.people.get(name)) if name is not None else -1

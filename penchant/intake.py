@@ -11,7 +11,7 @@ What these events do inside the log, in the transaction that logs them, stands i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -89,9 +89,25 @@ def _arrays(parts: Parts, group: Sequence[Logged]) -> Interactions:
 
 def _items(parts: Parts, group: Sequence[Logged]) -> None:
     parts.index.ensure(max(one.item for one in group) + 1)
-    last = {one.item: one for one in group}  # sent twice in one batch: the later one stands
-    sent = [_row(parts, one) for one in last.values() if not one.event.removed]
-    gone = [one.item for one in last.values() if one.event.removed]
+    for run in _without_repeats(group):
+        _put(parts, run)
+
+
+def _without_repeats(group: Sequence[Logged]) -> Iterator[list[Logged]]:
+    """An item sent twice in one batch is taken in twice, as it is when the batches are cut elsewhere."""
+    run: dict[int, Logged] = {}
+    for one in group:
+        if one.item in run:
+            yield list(run.values())
+            run = {}
+        run[one.item] = one
+    yield list(run.values())
+
+
+def _put(parts: Parts, group: Sequence[Logged]) -> None:
+    sent = [_row(parts, one) for one in group if not one.event.removed]
+    gone = [one.item for one in group if one.event.removed]
+    parts.settle(gone)  # people acted on it: their states need its vector when its text is gone
     parts.catalogue.put(sent)
     for item in gone:
         parts.catalogue.remove(item)
@@ -116,12 +132,24 @@ def _amend(parts: Parts, one: Logged) -> None:
         _swap(parts, one, [one.person])
     elif one.event.kind == "alias":
         _swap(parts, one, [one.person, one.target])
+        _join_profiles(parts, one)
         parts.states.clear(one.target)
     # An impression is kept in the log; nothing is derived from it yet.
 
 
+def _join_profiles(parts: Parts, one: Logged) -> None:
+    """What the person said of itself stands before what was said of the session."""
+    session = parts.catalogue.profile(one.target)
+    if session:
+        parts.catalogue.put_profile(one.person, session | parts.catalogue.profile(one.person))
+        parts.catalogue.forget(one.target)
+
+
 def _swap(parts: Parts, one: Logged, before: Sequence[int]) -> None:
     """Take out what these people had before an event; put in what the person has after it."""
+    if not parts.log.people.known(one.person):
+        parts.counts.inexact = True  # erased since, so that what was counted cannot be read any more
+        return
     for person in before:
         old = parts.history(person, one.offset - 1)
         parts.counts.take_out(person, old, parts.positive[old.action])
@@ -132,8 +160,8 @@ def _swap(parts: Parts, one: Logged, before: Sequence[int]) -> None:
 
 
 def _erase(parts: Parts, one: Logged) -> Erased:
-    if one.erased is None:  # found again after a restart: what it took out is gone, so counts start from the log
-        parts.counts.inexact = True
+    if one.erased is None or parts.counts.inexact:
+        parts.counts.inexact = True  # after a restart, what it took out is gone: counts start from the log
     else:
         parts.counts.take_out(one.person, one.erased, parts.positive[one.erased.action])
         parts.words.forget(one.erased.offset.tolist())

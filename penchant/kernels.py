@@ -211,6 +211,8 @@ def count(
             continue
         totals[item] += sign
         popular[item] += sign * 2.0 ** ((times[e] - reference) / half_life)
+        if totals[item] == 0:
+            popular[item] = 0.0  # and not what rounding left of it
         n = length[person]
         for k in range(min(n, WINDOW)):
             row_add(transitions, history[person, k], item, sign * weights[k], most)

@@ -31,7 +31,7 @@ from penchant.pipeline.words import Words
 from penchant.storage.catalogue import Catalogue, Row
 from penchant.storage.counts import Counts
 from penchant.storage.event_log import EventLog, History, Logged
-from penchant.storage.item_index import ItemIndex
+from penchant.storage.item_index import Built, ItemIndex
 from penchant.storage.state_store import StateStore, drop_snapshots, read_snapshot, write_snapshot
 from penchant.types import Query
 
@@ -54,11 +54,12 @@ class Parts:
         actions = _numbered_actions(self.log, settings)
         self.positive = np.array([weight > 0 for weight in actions.values()] + [False] * 256, np.uint8)[:256]
         self.version = Version(_version_0(folder, self.encoder, actions))
-        self.words = Words(self.encoder, self.version, self.log.words)
         self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
+        self.words = Words(self.encoder, self.version, self.log.words, self._failed)
         self.filters = Filters(self.catalogue.rows)
         self.reset()
         self._rebuilding: threading.Thread | None = None
+        self._recounting = False  # under the lock; the thread may outlive it by a moment
 
     def reset(self) -> None:
         """Empty tables: what opening starts from, and rebuilding."""
@@ -82,7 +83,7 @@ class Parts:
         return self.log.history(self.log.joined(person, upto), upto, last)
 
     def _kept_history(self, person: int, upto: int) -> History:
-        return self.history(person, min(upto, self.log.end), KEPT)
+        return self.history(person, min(upto, self.as_of), KEPT)  # what was written but not applied comes yet
 
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
         return Asked(vector, self.states.recent(person, self.positive.view(np.bool_)), query.time or 0.0)
@@ -108,28 +109,40 @@ class Parts:
             self.index.created[row.item] = row.created
         self.index.known[list(gone)] = self.index.ready[list(gone)] = 0
         self.filters.changed([*sent, *(Row(item, {}, "", {}, False, 0.0) for item in gone)])
+        if gone:
+            self.retrieval.went(np.array(gone, np.int64))
         if len(first):
             self.retrieval.came(first)
 
     def place(self, rows: Sequence[Row], text_vectors: Floats) -> None:
-        """Texts were read: the items have vectors (called by the thread that reads, and by `settle`)."""
+        """Texts were read: the items have vectors (called by the thread that reads)."""
         vectors = self._vectors(rows, text_vectors)
         with self.lock:
-            self.index.place(np.array([row.item for row in rows], np.int64), vectors)
+            wanted = self.texts.still_wanted(rows)
+            self.index.place(np.array([rows[place].item for place in wanted], np.int64), vectors[wanted])
         self._refit_when_grown()
 
     def settle(self, items: Sequence[int]) -> None:
         """Read the texts of these items now, if they still wait to be read."""
         rows = self.texts.pending(items) if self.texts.backlog else []
-        if rows:
-            self.place(rows, self.texts.vectors([row.text for row in rows]))
+        if not rows:
+            return
+        try:
+            vectors = self._vectors(rows, self.texts.vectors([row.text for row in rows]))
+        except Exception as error:  # the event that asked for it is in the log: it is applied without it
+            self.texts.failed(rows, error)
+        else:
+            self.index.place(np.array([row.item for row in rows], np.int64), vectors)
 
-    def _vectors(self, rows: Sequence[Row], text_vectors: Floats) -> Floats:
+    def _failed(self, why: str) -> None:
+        self.texts.failure = why
+
+    def _vectors(self, rows: Sequence[Row], text_vectors: Floats, version: Version | None = None) -> Floats:
         """Item vectors [n, dim]: the mean of text and brought vectors, each at length 1."""
-        manifest = self.version.manifest
-        out = np.zeros((len(rows), manifest.dim), np.float32)
+        version = version or self.version
+        out = np.zeros((len(rows), version.manifest.dim), np.float32)
         if self.encoder is not None:
-            out += self.version.items(text_vectors)
+            out += version.items(text_vectors)
         for row, vector in zip(rows, out, strict=True):
             for name, brought in row.vectors.items():
                 projected = np.asarray(brought, np.float32) @ cold_start.brought_projection(name, len(brought))
@@ -149,7 +162,7 @@ class Parts:
 
     def refit(self) -> None:
         """Publish version 0 anew with a projection fitted to the catalogue, and swap to it."""
-        rows = list(self.catalogue.rows())
+        begun, rows = self.index.clock, list(self.catalogue.rows())
         texts = self.texts.vectors([row.text for row in rows])
         chosen = np.random.default_rng(0).permutation(len(rows))[:_FITTED_ON]
         path = cold_start.publish_version_0(
@@ -159,15 +172,21 @@ class Parts:
             texts[chosen],
             time.time(),
         )
+        version = Version(path)
+        vectors = np.zeros((max(row.item for row in rows) + 1, version.manifest.dim), np.float32)
+        vectors[[row.item for row in rows]] = self._vectors(rows, texts, version)
+        prepared = self.index.prepare(vectors)
         with self.lock:
-            self._use(Version(path), rows, texts)
+            later = self.index.epoch[: self.index.items] > begun  # placed meanwhile, in the version before
+            later[len(vectors) :] |= self.index.known[len(vectors) : self.index.items] == 1
+            self._use(version, vectors, prepared)
+            again = [self.catalogue.get(item) for item in np.flatnonzero(later).tolist()]
+            self.texts.submit([row for row in again if row is not None])
 
-    def _use(self, version: Version, rows: Sequence[Row], texts: Floats) -> None:
+    def _use(self, version: Version, vectors: Floats, prepared: Built | None) -> None:
         """Swap to another version: vectors at once; states are folded from the log as they are needed."""
         self.version = self.words.version = version
-        vectors = np.zeros((self.index.items, version.manifest.dim), np.float32)
-        vectors[[row.item for row in rows]] = self._vectors(rows, texts)
-        self.index.replace_all(vectors)
+        self.index.replace_all(vectors, prepared)
         self.states.use(version)
         self._wire_asking()
         self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
@@ -194,13 +213,25 @@ class Parts:
 
     def catch_up(self, take: Callable[[Sequence[Logged]], object]) -> None:
         """Replay what the log holds beyond what is known, through the code that lives it."""
+        if not self.as_of:
+            self.catalogue.clear()
         for batch in self.log.replay(self.as_of):
             take(batch)
+        self._sweep()
+        self.counts_changed()
+
+    def _sweep(self) -> None:
+        """Forget all numbers of the erased: sessions whose alias was erased before it was ever applied, too."""
+        for number in self.log.people.forgotten():
+            self.catalogue.forget(number)
+            if self.states.newest(number):
+                self.states.clear(number)
 
     def counts_changed(self) -> None:
         """Something was subtracted. Where that was not exact, build the counts again, beside the ones in use."""
-        if not self.counts.inexact or (self._rebuilding is not None and self._rebuilding.is_alive()):
+        if not self.counts.inexact or self._recounting:
             return
+        self._recounting = True
         self._rebuilding = threading.Thread(target=self.rebuild_counts, name="penchant-counts", daemon=True)
         self._rebuilding.start()
 
@@ -217,6 +248,7 @@ class Parts:
                 if self.log.amended == amended:
                     self._count_from_log(counts, upto, self.as_of)
                     self._swap_counts(counts)
+                    self._recounting = False
                     return
 
     def _swap_counts(self, counts: Counts) -> None:
@@ -267,5 +299,5 @@ def _version_0(folder: Path, encoder: TextEncoder | None, actions: dict[str, flo
         manifest = versions.read_manifest(path)
         if manifest.encoder_fingerprint == _named(encoder)[1] and manifest.actions == actions:
             return path
-        drop_snapshots(folder / "snapshots")
+    drop_snapshots(folder / "snapshots")
     return cold_start.publish_version_0(folder / "versions", _named(encoder), actions, None, time.time())

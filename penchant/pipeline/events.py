@@ -43,11 +43,15 @@ def checked(event: Event, now: float, settings: Settings) -> Event:
     """The event, completed; raises InvalidInput."""
     event = msgspec.structs.replace(event, id=event.id or _new_id(), time=now if event.time is None else event.time)
     _check_time(event.time, now)
+    if event.kind not in _CHECKS:
+        raise InvalidInput("is not a kind.", field="kind", value=event.kind, way_out=f"Use one of {', '.join(_CHECKS)}.")
     for name in ("id", "user", "item", "session", "target", "action"):
         _check_name(name, getattr(event, name))
     _check_numbers(event)
     _CHECKS[event.kind](event, settings)
     _check_size(event, settings.max_field_bytes)
+    if event.fields:  # a tuple becomes the list that the log gives back
+        event.fields = msgspec.msgpack.decode(msgspec.msgpack.encode(event.fields))
     return event
 
 
@@ -73,10 +77,21 @@ def _check_time(time: float | None, now: float) -> None:
 def _check_name(field: str, name: str | None) -> None:
     if name is None:
         return
+    if not isinstance(name, str):
+        raise InvalidInput("is not text.", field=field, value=name, way_out="Send the id as text.")
     if not name or name.strip() != name:
         raise InvalidInput("is empty or has space around it.", field=field, value=name, way_out="Send the plain id.")
-    if len(name.encode()) > MAX_NAME_BYTES:
+    if len(_bytes(field, name)) > MAX_NAME_BYTES:
         raise InvalidInput(f"is longer than {MAX_NAME_BYTES} bytes.", field=field, value=name, way_out="Shorten it.")
+
+
+def _bytes(field: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(
+            "holds half a character (a lone surrogate).", field=field, value=text, way_out="Send valid Unicode."
+        ) from None
 
 
 def _check_numbers(event: Event) -> None:
@@ -167,10 +182,11 @@ _CHECKS = {
 
 
 def _check_size(event: Event, most: int) -> None:
-    if event.words is not None and len(event.words.encode()) > most:
+    if event.words is not None and len(_bytes("words", event.words)) > most:
         raise InvalidInput(f"is larger than {most} bytes.", field="words", value=event.words, way_out="Shorten it.")
     parts: Collection[tuple[str, object]] = (*event.fields.items(), *event.context.items())
     for key, value in parts:
+        _bytes("fields", key)
         try:
             size = len(msgspec.msgpack.encode(value))
         except (TypeError, ValueError, OverflowError) as error:

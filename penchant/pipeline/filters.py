@@ -18,6 +18,7 @@ from penchant.storage.state_store import grown
 from penchant.types import Condition
 
 Mask = NDArray[np.uint8]
+_Key = tuple[Condition, type]  # as a key alone, 1 and True are the same
 
 REMOVED = {1: "seen", 2: "unavailable", 3: "condition"}
 _MASKS = 256
@@ -28,7 +29,7 @@ class Filters:
 
     def __init__(self, rows: Callable[[], Iterable[Row]]) -> None:
         self._rows = rows
-        self._masks: dict[Condition, Mask] = {}
+        self._masks: dict[_Key, Mask] = {}
 
     def allowed(self, conditions: Sequence[Condition], items: int) -> Mask:
         """1 where an item meets every condition; empty where there is none. Raises InvalidInput for a broken one."""
@@ -39,19 +40,21 @@ class Filters:
 
     def changed(self, rows: Sequence[Row]) -> None:
         """Correct the masks for items that were sent again or removed (no fields)."""
-        for condition, mask in self._masks.items():
+        for key, mask in self._masks.items():
+            condition = key[0]
             for row in rows:
                 if row.item >= len(mask):
-                    mask = self._masks[condition] = grown(mask, row.item + 1)
+                    mask = self._masks[key] = grown(mask, row.item + 1)
                 mask[row.item] = meets(condition, row.fields)
 
     def _mask(self, condition: Condition, items: int) -> Mask:
-        mask = self._masks.pop(condition, None)
+        key = condition, type(condition.equals)
+        mask = self._masks.pop(key, None)
         if mask is None:
             mask = self._build(check(condition), items)
         if len(mask) < items:
             mask = grown(mask, items)
-        self._masks[condition] = mask  # the one used last stands last
+        self._masks[key] = mask  # the one used last stands last
         if len(self._masks) > _MASKS:
             del self._masks[next(iter(self._masks))]
         return mask

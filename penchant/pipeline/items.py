@@ -77,7 +77,7 @@ class ItemTexts:
         self._encoder, self._catalogue, self._place = encoder, catalogue, place
         self._waiting: dict[int, Row] = {}  # in bulk; the newest version of each item
         self._urgent: dict[int, Row] = {}
-        self._reading = 0
+        self._reading: dict[int, Row] = {}  # by the thread, at this moment
         self._changed = threading.Condition()
         self._closing = False
         self._sampled: list[str] = []
@@ -88,18 +88,28 @@ class ItemTexts:
 
     def submit(self, rows: Sequence[Row]) -> None:
         with self._changed:
+            self._withdraw([row.item for row in rows])  # an older version must not be read after this one
             (self._urgent if len(rows) <= ALONE else self._waiting).update({row.item: row for row in rows})
             self._changed.notify_all()
 
     def pending(self, items: Sequence[int]) -> list[Row]:
         """Take the rows of these items out of the queue, to be read at once by the caller."""
         with self._changed:
-            rows = [self._waiting.pop(item, None) or self._urgent.pop(item, None) for item in items]
-        return [row for row in rows if row is not None]
+            return self._withdraw(items)
+
+    def still_wanted(self, rows: Sequence[Row]) -> list[int]:
+        """Places of the rows being read that nobody sent again or took in the meantime."""
+        with self._changed:
+            return [place for place, row in enumerate(rows) if self._reading.get(row.item) is row]
+
+    def _withdraw(self, items: Sequence[int]) -> list[Row]:
+        queues = (self._waiting, self._urgent, self._reading)
+        return [row for item in items for queue in queues if (row := queue.pop(item, None)) is not None]
 
     @property
     def backlog(self) -> int:
-        return self.waiting + self._reading
+        with self._changed:
+            return self.waiting + len(self._reading)
 
     @property
     def waiting(self) -> int:
@@ -141,11 +151,10 @@ class ItemTexts:
             try:
                 self._check_readable(rows)
                 self._place(rows, self.vectors([row.text for row in rows]))
-            except Exception as error:  # the thread outlives a bad batch: it is named, counted, and the next one read
-                self.failure = f"texts of {len(rows)} items could not be read: {error}"
-                _log.exception("item texts could not be read")
+            except Exception as error:  # the thread outlives a bad batch: it is named, and the next one read
+                self.failed(rows, error)
             with self._changed:
-                self._reading = 0
+                self._reading = {}
                 self._changed.notify_all()
 
     def _next(self) -> list[Row]:
@@ -156,8 +165,12 @@ class ItemTexts:
                 return []
             queue = self._urgent or self._waiting
             rows = [queue.pop(item) for item in list(queue)[:BATCH]]
-            self._reading = len(rows)
+            self._reading = {row.item: row for row in rows}
             return rows
+
+    def failed(self, rows: Sequence[Row], error: Exception) -> None:
+        self.failure = f"texts of {len(rows)} items could not be read: {error}"
+        _log.error(self.failure, exc_info=error)
 
     def _check_readable(self, rows: Sequence[Row]) -> None:
         """Warn once when the encoder cannot read what the catalogue is written in."""

@@ -76,6 +76,12 @@ class Retrieval:
         every = np.union1d(self.fresh, items)
         self.fresh = every[np.lexsort((every, -self.index.created[every]))[:FRESH]]
 
+    def went(self, items: Longs) -> None:
+        """Items were removed: where one was fresh, the next newest takes its place."""
+        if np.isin(items, self.fresh).any():
+            self.fresh = np.zeros(0, np.int64)
+            self.came(np.flatnonzero(self.index.known[: self.index.items]))
+
     def within(self, allowed: NDArray[np.uint8], vector: Floats) -> Longs:
         """Items inside a condition, so that a narrow one still fills a list: the nearest of them, or the popular."""
         self.counts.ensure(0, len(allowed))

@@ -118,22 +118,20 @@ class UserStates:
         return int(self.store.newest[person]) if 0 <= person < self.store.people else 0
 
     def replace(self, person: int, history: History) -> None:
-        """Forget a person's state and take the history in again, in (time, offset) order."""
+        """Forget a person's state and take the history in again, in log order, as if it were lived now."""
         self.store.ensure(person + 1)
         self.store.clear(person)
         if not len(history.offset):
             return
-        order = np.lexsort((history.offset, history.time))
-        people = np.full(len(order), person, np.int64)
         self.take(
             Interactions(
-                people,
-                history.item[order],
-                history.words[order],
-                history.action[order],
-                history.value[order],
-                history.time[order],
-                history.offset[order],
+                np.full(len(history.offset), person, np.int64),
+                history.item,
+                history.words,
+                history.action,
+                history.value,
+                history.time,
+                history.offset,
             )
         )
 

@@ -21,6 +21,7 @@ import asyncio
 import gc
 import json
 import math
+import resource
 import signal
 import socket
 import sys
@@ -51,6 +52,7 @@ from penchant.types import Event, Item, Query, Receipt, Slate
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
 _SWITCH_SECONDS = 0.0005
+_MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
 _encoder = msgspec.json.Encoder()
 
 Call = Request[Any, Any, Any]
@@ -261,7 +263,14 @@ async def _refuse_unknown(request: Call) -> None:
 
 _HERE = "curl 'http://127.0.0.1:7461"
 _SLATE = {
-    "items": [{"item": "aliens", "score": 1.83, "sources": ["near", "followed"], "features": {"near": 0.71}}],
+    "items": [
+        {
+            "item": "aliens",
+            "score": 1.83,
+            "sources": ["dense", "transitions"],
+            "features": {"text": 0.71, "transitions": 0.12},
+        }
+    ],
     "as_of": 4181,
     "version": "v0",
     "time": 1767225600.0,
@@ -359,6 +368,8 @@ def _server(app: Litestar, address: tuple[str, int]) -> Server:
         http=HTTPModes.http1,
         websockets=False,
         log_enabled=False,
+        backlog=1024,
+        backpressure=min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_FILES),
     )
 
 

@@ -57,7 +57,7 @@ def warnings(texts: Iterable[str]) -> None:
 
 def slate(answer: Slate, titles: Titles, heading: str) -> RenderableType:
     """A slate with all that speaks for each item, and below it what it has seen."""
-    parts: list[RenderableType] = [_candidates(answer.items, titles, heading, "because of")]
+    parts: list[RenderableType] = [_candidates(answer.items, titles, heading, "features")]
     if not answer.items:
         parts.append("Nothing to show. Import items first, or ask with fewer conditions.")
     parts.append(Text(footer(answer), style="dim"))
@@ -88,11 +88,10 @@ def _removed(removed: Sequence[Candidate], titles: Titles, most: int) -> Rendera
 
 
 def _features(features: Mapping[str, float]) -> str:
-    loud = sorted(features.items(), key=lambda pair: -abs(pair[1]))
-    return ", ".join(f"{name} {value:.2f}" for name, value in loud if abs(value) >= _SILENT)
+    return ", ".join(f"{name} {value:.2f}" for name, value in features.items() if abs(value) >= _SILENT)
 
 
-# -- the story of the demo -----------------------------------------------------------------------------------------------
+# -- the story of the demo ---------------------------------------------------------------------------------------------
 
 
 class Story:
@@ -106,7 +105,7 @@ class Story:
         out.print(f"\n[bold cyan]{number}  {escape(title)}[/bold cyan]")
 
     def say(self, text: str) -> None:
-        out.print(Padding(text, (0, 0, 0, 3)))
+        out.print(Padding(text, (0, 0, 0, 3), expand=False))
 
     def show(self, answer: Slate, titles: Mapping[str, str], before: Slate | None = None) -> None:
         """A list, and beside each item where it stood before."""

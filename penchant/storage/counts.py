@@ -144,9 +144,11 @@ class Counts:
         self.seen = _repacked(self.seen, int(2 * self.seen.size.max(initial=0)) + 8)
 
     def _rebase(self, newest: float) -> None:
-        if newest - self.reference > _REBASE * self.half_life:
-            self.popular *= self.decay(newest) if self.popular.any() else 1.0
-            self.reference = newest
+        span = _REBASE * self.half_life
+        reference = newest // span * span  # on a grid, so that it does not depend on how events were batched
+        if reference > self.reference:
+            self.popular *= self.decay(reference)
+            self.reference = reference
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         out: dict[str, NDArray[Any]] = {

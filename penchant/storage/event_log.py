@@ -118,6 +118,10 @@ class Names:
             self._fresh.append((number, name))
         return number
 
+    def known(self, number: int) -> bool:
+        """Whether the number has its name still."""
+        return self._name[number] is not None
+
     def forgotten(self) -> list[int]:
         """The numbers whose names were erased."""
         return [number for number, name in enumerate(self._name) if name is None]
@@ -224,6 +228,7 @@ class EventLog:
             outcomes.append(outcome)
             if not isinstance(outcome, Logged):
                 continue
+            event = outcome.event  # without the name, if it was an erasure
             rows.append((*outcome[:4], _KIND[event.kind], event.value, event.time, event.id, _rest(event)))
             if deduplicate:
                 known.add(hashes[place])
@@ -384,6 +389,10 @@ class EventLog:
             people = np.array([self.person(row[6], upto) for row in rows], np.int64)
             yield people, as_history([row[:6] for row in rows])
             after = rows[-1][0]
+
+    def retracted(self) -> frozenset[int]:
+        """Offsets of interactions that did not happen after all."""
+        return frozenset(row[0] for row in self._read().execute("SELECT offset FROM retracted"))
 
     def words(self, offset: int) -> str | None:
         """The words of an interaction."""

@@ -44,58 +44,60 @@ class ItemIndex:
         self.known = np.zeros(0, np.uint8)  # sent as an item, not only mentioned by an event
         self.ready = np.zeros(0, np.uint8)  # known, available, not removed
         self.created = np.zeros(0)
-        self._built: _Built | None = None
-        self._buffer: list[int] = []
-        self._buffered = np.zeros(0, np.uint8)
+        self._view: tuple[Built | None, Longs] = (None, np.zeros(0, np.int64))  # read as one, so that a swap is one
+        self._replaced = 0
+        self._mutex = threading.Lock()
         self._building: threading.Thread | None = None
 
     def ensure(self, items: int) -> None:
         if items > len(self.ready):
             room = max(items, len(self.ready) * 3 // 2, 256)
             first = len(self.created)
-            for name in ("vector", "epoch", "known", "ready", "created", "_buffered"):
+            for name in ("vector", "epoch", "known", "ready", "created"):
                 setattr(self, name, grown(getattr(self, name), room))
             self.created[first:] = -np.inf
         self.items = max(self.items, items)
 
     def place(self, items: Longs, vectors: Floats) -> None:
         """Set vectors [n, dim] of items; searchable from the next call on."""
-        self.clock += 1
-        self.vector[items], self.epoch[items] = vectors, self.clock
-        for item in items.tolist():
-            if not self._buffered[item]:
-                self._buffered[item] = 1
-                self._buffer.append(item)
-        if self.items > EXACT and len(self._buffer) > BUFFER:
+        with self._mutex:
+            self.clock += 1
+            self.vector[items], self.epoch[items] = vectors, self.clock
+            built, buffer = self._view
+            self._view = (built, np.union1d(buffer, items))
+        if self.items > EXACT and len(self._view[1]) > BUFFER:
             self._build()
 
     def nearest(self, asked: Floats, limit: int) -> Longs:
         """The items nearest to one question [dim], in no order, at least ``limit`` of them; not filtered by `ready`."""
-        built = self._built
+        built, buffer = self._view
         if built is None:
             return _largest(self.vector[: self.items] @ asked, limit)
         found: Longs = built.index.search(asked[None], limit)[1][0]
         found = found[found >= 0]
-        if not self._buffer:
+        if not len(buffer):
             return found
-        buffer = np.array(self._buffer, np.int64)
         fresh = buffer[_largest(self.vector[buffer] @ asked, limit)]
-        return np.concatenate((fresh, found[self._buffered[found] == 0]))
+        return np.concatenate((fresh, found))  # one that stands in both is met twice, which a union does not mind
 
-    def replace_all(self, vectors: Floats) -> None:
-        """All vectors at once, of another model version perhaps; states fold again, a large index is built anew."""
-        self.clock += 1
-        self.vector = np.zeros((len(self.ready), vectors.shape[1]), np.float32)
-        self.vector[: len(vectors)] = vectors
-        self.dim = vectors.shape[1]
-        self.epoch[: self.items] = self.clock
-        self.rebuild()
+    def prepare(self, vectors: Floats) -> Built | None:
+        """The large index over vectors that `replace_all` will bring; made outside any lock."""
+        return Built(vectors) if len(vectors) > EXACT else None
+
+    def replace_all(self, vectors: Floats, prepared: Built | None) -> None:
+        """All vectors at once, of another model version; states fold again. What came since is in the buffer."""
+        with self._mutex:
+            self.clock += 1
+            self.vector = np.zeros((len(self.ready), vectors.shape[1]), np.float32)
+            self.vector[: len(vectors)] = vectors
+            self.dim = vectors.shape[1]
+            self.epoch[: self.items] = self._replaced = self.clock
+            self._view = (prepared, np.arange(len(vectors), self.items))
 
     def rebuild(self) -> None:
         """Build the large index now, in this thread, if the catalogue needs one."""
-        self._built = None
         if self.items > EXACT:
-            self._swap(_Built(self.vector[: self.items].copy()), list(self._buffer))
+            self._swap(Built(self.vector[: self.items].copy()), self.clock)
 
     def wait(self) -> None:
         """Wait for a build in the background."""
@@ -105,22 +107,22 @@ class ItemIndex:
     def _build(self) -> None:
         if self._building is not None and self._building.is_alive():
             return
-        vectors, covered = self.vector[: self.items].copy(), list(self._buffer)
+        vectors, begun = self.vector[: self.items].copy(), self.clock
 
         def build() -> None:
             lower_priority()
-            self._swap(_Built(vectors), covered)
+            self._swap(Built(vectors), begun)
 
         self._building = threading.Thread(target=build, name="penchant-index", daemon=True)
         self._building.start()
 
-    def _swap(self, built: _Built, covered: list[int]) -> None:
-        """From one index to the next; what changed while it was built stays in the buffer."""
-        unchanged = [item for item in covered if np.array_equal(built.row(item), self.vector[item])]
-        self._buffered[unchanged] = 0
-        gone = set(unchanged)
-        self._buffer = [item for item in self._buffer if item not in gone]
-        self._built = built
+    def _swap(self, built: Built, begun: int) -> None:
+        """From one index to the next; what changed since ``begun`` stays in the buffer."""
+        with self._mutex:
+            if begun < self._replaced:
+                return  # built over vectors of another version
+            buffer = self._view[1]
+            self._view = (built, buffer[self.epoch[buffer] > begun])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         names = ("vector", "epoch", "known", "ready", "created")
@@ -132,7 +134,7 @@ class ItemIndex:
         for name in ("vector", "epoch", "known", "ready", "created"):
             setattr(self, name, arrays[f"item_{name}"])
         self.clock, self.items = int(arrays["item_clock"]), len(self.ready)
-        self._buffered = np.zeros(self.items, np.uint8)
+        self._view = (None, np.zeros(0, np.int64))
         self.rebuild()
 
 
@@ -142,11 +144,10 @@ def _largest(scores: Floats, limit: int) -> Longs:
     return np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
 
 
-class _Built:
+class Built:
     """An immutable faiss index over the vectors of items 0..n-1."""
 
     def __init__(self, vectors: Floats) -> None:
-        self._vectors = vectors
         dim, cells = vectors.shape[1], max(16, len(vectors) // _CELL)
         self._coarse = faiss.IndexFlatIP(dim)  # referred to by the index, so it must live as long
         index = faiss.IndexIVFPQFastScan(self._coarse, dim, cells, _SUBSPACES, 4, faiss.METRIC_INNER_PRODUCT)
@@ -155,6 +156,3 @@ class _Built:
         index.train(vectors[rows])
         index.add(vectors)
         self.index = index
-
-    def row(self, item: int) -> Floats:
-        return self._vectors[item] if item < len(self._vectors) else np.full(1, np.nan, np.float32)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,14 +130,14 @@ def read_snapshot(folder: Path) -> tuple[int, str, dict[str, NDArray[Any]]] | No
     try:
         with np.load(paths[-1], allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError) as error:
+        offset, version, form = int(arrays.pop("offset")), str(arrays.pop("version")), int(arrays.pop("format"))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise Corrupt(
             f"it cannot be read: {error}.",
             field="snapshot",
             value=paths[-1].name,
             way_out="Delete the file; states and counts are rebuilt from the log.",
         ) from error
-    offset, version, form = int(arrays.pop("offset")), str(arrays.pop("version")), int(arrays.pop("format"))
     if form != _FORMAT:
         return None
     return offset, version, arrays

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from penchant.errors import InvalidInput
 from penchant.serving import screens
-from penchant.serving.cli.loading import Loading, Tally, interruptible
+from penchant.serving.cli.loading import Loading, Tally, interruptible, refused_file
 from penchant.serving.cli.options import HERE, Data, opened
 
 if TYPE_CHECKING:
@@ -100,9 +100,8 @@ def _planned(
 
 
 def _summarise(tallies: Sequence[Tally], folder: Path) -> None:
-    table = screens.table(
-        "file", "taken", "known before", "refused", "late", right=("taken", "known before", "refused")
-    )
+    numbers = ("taken", "known before", "refused", "late")
+    table = screens.table("file", *numbers, right=numbers)
     for one in tallies:
         table.add_row(escape(one.name), *(f"{count:,}" for count in (one.taken, one.known, one.refused, one.late)))
     screens.out.print(table)
@@ -114,7 +113,7 @@ def _summarise(tallies: Sequence[Tally], folder: Path) -> None:
 
 
 def _explain(one: Tally, folder: Path) -> None:
-    path = folder / f"refused-{one.name}.csv"
+    path = refused_file(folder, one.name)
     table = screens.table("rows", "refused because", "for example", right=("rows",))
     for reason, count in one.reasons.most_common(_REASONS):
         table.add_row(f"{count:,}", escape(reason), escape(one.examples[reason]))

@@ -54,7 +54,7 @@ class Tally(Struct):
         reason = f"{name}: {detail}"
         self.refused += 1
         self.reasons[reason] += 1
-        self.examples.setdefault(reason, f"row {row}: {value[:_EXAMPLE]}")
+        self.examples.setdefault(reason, f"row {row}: {value[:_EXAMPLE] or '(empty)'}")
 
 
 class Loading:
@@ -95,7 +95,7 @@ class Loading:
         before = self._engine.parts.log.rows_imported(mark)
         bar = self._progress.add_task(escape(part.name), total=min(part.rows, upto or part.rows), unit="rows")
         self.tallies.append(tally)
-        with _RefusedFile(self._folder / f"refused-{part.name}.csv", again=before > 0) as refused:
+        with _RefusedFile(refused_file(self._folder, part.name), again=before > 0) as refused:
             for rows in _batches(islice(read(part), upto)):
                 fresh = rows[max(0, before - at) :]
                 at += len(rows)
@@ -159,8 +159,13 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+def refused_file(folder: Path, name: str) -> Path:
+    """Where the refused rows of a file are kept."""
+    return folder / f"refused-{name.removesuffix('.csv')}.csv"
+
+
 class _RefusedFile:
-    """`refused-FILE.csv`: made with the first refused row, gone on with when an import is gone on with."""
+    """Made with the first refused row, gone on with when an import is gone on with."""
 
     def __init__(self, path: Path, again: bool) -> None:
         self._path, self._known = path, _rows_of(path) if again else set()
@@ -218,8 +223,8 @@ class _Done(ProgressColumn):
 
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} {task.fields['unit']}/s" if speed else "", style="dim")
+        seconds = task.finished_time or task.elapsed  # rich's own speed is lost when a total is corrected
+        return Text(f"{task.completed / seconds:,.0f} {task.fields['unit']}/s" if seconds else "", style="dim")
 
 
 def _progress() -> Progress:
