@@ -60,6 +60,7 @@ class Parts:
         self.reset()
         self._rebuilding: threading.Thread | None = None
         self._recounting = False  # under the lock; the thread may outlive it by a moment
+        self._closing = False
 
     def reset(self) -> None:
         """Empty tables: what opening starts from, and rebuilding."""
@@ -237,7 +238,7 @@ class Parts:
 
     def rebuild_counts(self) -> None:
         """Counts from the log: most of it beside the live tables, the rest under the lock, then one swap."""
-        while True:
+        while not self._closing:
             amended, upto = self.log.amended, self.as_of
             if upto < amended:  # written, and about to be applied
                 time.sleep(0.01)
@@ -263,6 +264,7 @@ class Parts:
             counts.add(people[rows], events.item[rows], events.time[rows], self.positive[events.action[rows]])
 
     def close(self) -> None:
+        self._closing = True  # what is not counted yet is counted at the next start
         if self._rebuilding is not None:
             self._rebuilding.join()
         self.index.wait()

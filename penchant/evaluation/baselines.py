@@ -33,7 +33,7 @@ def places(engine: Engine, item: int, seen: NDArray[np.int32]) -> dict[str, int]
 
 
 def _place(signal: NDArray[np.float64], hidden: NDArray[np.bool_], item: int) -> int:
-    own = signal[item]
+    own = signal[item] if 0 <= item < len(signal) else 0.0
     if own <= 0 or hidden[item]:
         return -1
     before = (signal > own) & ~hidden

@@ -1,0 +1,77 @@
+"""What the documents say is run: the README's program, its commands and its links; the numbers in it are the rows'."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from penchant.serving.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_readme_is_short() -> None:
+    assert README.count("\n") < 150
+
+
+def test_the_program_in_the_readme_runs_and_says_what_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = io.StringIO()
+    (program,) = blocks("python")
+    with contextlib.redirect_stdout(said):
+        exec(compile(program, "README.md", "exec"), {})
+    assert said.getvalue().strip() == "['moon'] 3"
+
+
+def test_every_command_of_the_readme_exists_with_its_options() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    lines = [line.split("#")[0] for block in blocks("") for line in block.splitlines()]
+    used = [shlex.split(line)[1:] for line in lines if line.startswith("penchant ")]
+    assert used
+    for name, *words in used:
+        options = {option for parameter in commands[name].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, name
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"make ([a-z]+)(?![a-z-])", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for name in re.findall(r"bench-([a-z]+)", README):
+        assert (ROOT / "benchmarks" / f"{name}.py").exists(), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (document.parent / target).exists(), target
+
+
+def test_every_number_in_the_readme_is_the_newest_row_of_its_benchmark() -> None:
+    """`| what | number | name:figure |`: the number is that figure, as far as it is written out."""
+    part = README.split("<!-- numbers -->")[1].split("<!-- /numbers -->")[0]
+    cells = re.findall(r"^\|[^|]*\| *([0-9.,/ ]+?) *[a-zµ%]* *\| *`([a-z]+):([a-z0-9_, ]+)` *\|", part, re.MULTILINE)
+    assert cells
+    for written, name, figures in cells:
+        rows = (ROOT / "benchmarks" / "results" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        newest = json.loads(rows[-1])["figures"]
+        for number, figure in zip(written.split("/"), figures.split(","), strict=True):
+            digits = number.strip().replace(",", "")
+            places = len(digits.partition(".")[2])
+            assert round(newest[figure.strip()], places) == float(digits), (name, figure)
