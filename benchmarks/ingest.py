@@ -16,8 +16,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from penchant import Engine, Event
-
 import numpy as np
 from rich.console import Console
 from rich.progress import track
@@ -25,6 +23,7 @@ from rich.table import Table
 
 from benchmarks.rows import write_row
 from benchmarks.world import World
+from penchant import Engine, Event
 from penchant.storage.event_log import EventLog
 
 EVENTS, BATCH, COMMIT = 1_000_000, 1_000, 100

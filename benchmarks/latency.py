@@ -14,14 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from penchant import Engine, Event, Query
-
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.rows import write_row
 from benchmarks.world import World
+from penchant import Engine, Event, Query
 from penchant.pipeline.state import Interactions
 
 PEOPLE = 5_000

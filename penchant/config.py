@@ -42,6 +42,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     template        how an item's fields become text, e.g. ``"{title}. {genres}"``; empty: every text field in order
     neighbours      the dial: most neighbours kept for an item in each count table
     half_life_days  after so many days, an interaction counts half for recent popularity
+    text_threads    threads that the language model may use; more than 1 only where nothing is served meanwhile
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
     """
 
@@ -50,6 +51,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     template: str = ""
     neighbours: int = 256
     half_life_days: float = 7.0
+    text_threads: int = 1
     snapshot_every: int = 200_000
     max_field_bytes: int = 65_536
     host: str = "127.0.0.1"
@@ -113,6 +115,7 @@ def _check_ranges(settings: Settings) -> None:
         "neighbours": (8, 4096),
         "half_life_days": (1 / 24, 36_500),
         "snapshot_every": (1, 10**9),
+        "text_threads": (1, 256),
         "max_field_bytes": (16, 2**24),
         "port": (0, 65_535),
     }

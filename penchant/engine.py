@@ -54,6 +54,7 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self.parts, self.lock = parts, parts.lock
         self._since_snapshot = 0
+        self._half_done = False
 
     @classmethod
     def open(cls, folder: str | Path, **flags: Any) -> Engine:
@@ -103,7 +104,11 @@ class Engine:
 
     def _take(self, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Erased]]:
         self._since_snapshot += len(logged)
-        return intake.take(self.parts, logged)
+        try:
+            return intake.take(self.parts, logged)
+        except BaseException:
+            self._half_done = True  # Ctrl-C, say: what is half applied must never reach a snapshot
+            raise
 
     # -- lists ---------------------------------------------------------------------------------------------------------
 
@@ -210,14 +215,17 @@ class Engine:
     def _item(self, name: str) -> int:
         number = self.parts.log.items.get(name)
         if not 0 <= number < self.parts.index.items or not self.parts.index.known[number]:
-            raise NotFound("no such item was sent.", field="item", value=name, way_out="Send it with PUT /v1/items.")
+            raise NotFound(
+                "no such item was sent.", field="item", value=name, way_out="Send the item first, or check its id."
+            )
         return number
 
     # -- the life of a folder ------------------------------------------------------------------------------------------
 
     @property
     def warnings(self) -> list[str]:
-        return [text for text in (self.parts.texts.warning, self.parts.texts.failure) if text]
+        half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
+        return [text for text in (self.parts.texts.warning, self.parts.texts.failure, half_done) if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
         """Until every item sent so far has its vector; ``progress(texts left)`` now and then."""
@@ -226,13 +234,15 @@ class Engine:
     def snapshot(self) -> None:
         """Write states and counts to disk, so that the next start replays only what comes after."""
         with self.lock:
-            self.parts.save()
-            self._since_snapshot = 0
+            if not self._half_done:
+                self.parts.save()
+                self._since_snapshot = 0
 
     def rebuild(self) -> None:
         """Forget everything derived and build it again from the log."""
         with self.lock:
             self.parts.reset()
+            self._half_done = False
             self.parts.catch_up(self._take)
 
     def close(self) -> None:

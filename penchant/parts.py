@@ -275,7 +275,7 @@ class Parts:
 def _encoder(settings: Settings, folder: Path) -> TextEncoder | None:
     if settings.encoder == NO_ENCODER:
         return None
-    return load_encoder(settings.encoder or None, cache=folder / "encoder")
+    return load_encoder(settings.encoder or None, cache=folder / "encoder", threads=settings.text_threads)
 
 
 def _named(encoder: TextEncoder | None) -> tuple[str, str, int]:

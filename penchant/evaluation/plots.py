@@ -32,7 +32,9 @@ def _bars(axes, figures: dict[str, Figures]) -> None:  # type: ignore[no-untyped
     axes.barh(names, values, xerr=errors, color=colours, ecolor=_LINE, capsize=3)
     for row, value in enumerate(values):
         axes.annotate(f" {value:.3f}", (max(value, errors[1][row] + value), row), va="center", fontsize=9)
-    axes.set(xlabel="NDCG@10, 95% interval over people", title="Version 0, no training", xlim=(0, max(values) * 1.2))
+    axes.set(
+        xlabel="NDCG@10, 95% interval over people", title="Version 0, no training", xlim=(0, max(*values, 0.01) * 1.2)
+    )
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -45,5 +47,5 @@ def _curve(axes, staleness: dict[str, Figures]) -> None:  # type: ignore[no-unty
     for name, value in zip(names, values, strict=True):
         axes.annotate(f"{value:.3f}", (name, value), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=9)
     axes.set(xlabel="age of state and counts", ylabel="NDCG@10", title="What staleness costs",
-             ylim=(0, max(values) * 1.2))  # fmt: skip
+             ylim=(0, max(*values, 0.01) * 1.2))  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)

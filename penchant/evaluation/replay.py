@@ -13,6 +13,7 @@ Each lag runs in a process of its own, on a copy of the folder as it stood at th
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections import Counter, deque
@@ -140,7 +141,7 @@ def _learn(plan: Plan, first: int, folder: Path, progress: Progress) -> None:
     folder.mkdir()
     if plan.vectors is not None:
         _copy_vectors(plan.vectors, folder)
-    with Engine.open(folder, **plan.settings) as engine:
+    with Engine.open(folder, **{"text_threads": os.cpu_count() or 1, **plan.settings}) as engine:
         for done, batch in _batches(plan.items):
             engine.ingest(batch)
             progress("items", done, len(plan.items))

@@ -44,7 +44,9 @@ def checked(event: Event, now: float, settings: Settings) -> Event:
     event = msgspec.structs.replace(event, id=event.id or _new_id(), time=now if event.time is None else event.time)
     _check_time(event.time, now)
     if event.kind not in _CHECKS:
-        raise InvalidInput("is not a kind.", field="kind", value=event.kind, way_out=f"Use one of {', '.join(_CHECKS)}.")
+        raise InvalidInput(
+            "is not a kind.", field="kind", value=event.kind, way_out=f"Use one of {', '.join(_CHECKS)}."
+        )
     for name in ("id", "user", "item", "session", "target", "action"):
         _check_name(name, getattr(event, name))
     _check_numbers(event)

@@ -18,7 +18,7 @@ from penchant.storage.item_index import ItemIndex
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
-DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH = 200, 300, 300, 100, 50  # the most that each source gives
+DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH = 150, 200, 200, 100, 50  # the most that each source gives
 WITHIN_CONDITION = 500
 _SCANNED = 20_000
 _COUNTED = 1 << 16  # an item met more often counts as met so often

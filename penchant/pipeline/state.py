@@ -203,8 +203,8 @@ class UserStates:
 
     def _inputs(self, items: NDArray[np.int32], words: Bytes, offsets: Longs) -> Floats:
         """x [n, dim] of events: the item's vector, the words' vector, or the mean of both; zero for an unknown item."""
-        x = self._index.vector[np.maximum(items, 0)]
-        x[items < 0] = 0.0
+        x = np.zeros((len(items), self._index.dim), np.float32)
+        x[items >= 0] = self._index.vector[items[items >= 0]]
         rows = np.flatnonzero(words)
         if len(rows):
             x[rows] += self._word_vectors(offsets[rows].tolist())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 import tempfile
 import time
@@ -340,7 +341,11 @@ def _take_in(story: Story, parts: Sequence[Part], split: int, data: Path) -> dic
     from penchant.serving.importers import read
 
     began = time.perf_counter()
-    with opened(data) as engine, interruptible() as stopping, Loading(engine, data, stopping) as loading:
+    with (
+        opened(data, text_threads=os.cpu_count() or 1) as engine,
+        interruptible() as stopping,
+        Loading(engine, data, stopping) as loading,
+    ):
         loading.take(parts, upto=split)
     if stopping():
         raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -46,7 +47,7 @@ def import_(
     parts = _planned(paths, what, _mapping(map), action)
     if dry_run:
         return
-    with opened(data) as engine, interruptible() as stopping:
+    with opened(data, text_threads=os.cpu_count() or 1) as engine, interruptible() as stopping:
         with Loading(engine, data, stopping) as loading:
             loading.take(parts)
         screens.warnings(engine.warnings)
