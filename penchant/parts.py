@@ -49,11 +49,15 @@ class Parts:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder, self.settings, self.lock = folder, settings, threading.RLock()
         self.log = EventLog(folder, settings.durability)
-        self.catalogue = Catalogue(folder)
-        self.encoder = _encoder(settings, folder)
-        actions = _numbered_actions(self.log, settings)
+        try:
+            self.encoder = _encoder(settings, folder)
+            actions = _numbered_actions(self.log, settings)
+            self.version = Version(_version_0(folder, self.encoder, actions))
+            self.catalogue = Catalogue(folder)
+        except BaseException:
+            self.log.close()  # the folder is free again
+            raise
         self.positive = np.array([weight > 0 for weight in actions.values()] + [False] * 256, np.uint8)[:256]
-        self.version = Version(_version_0(folder, self.encoder, actions))
         self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
         self.words = Words(self.encoder, self.version, self.log.words, self._failed)
         self.filters = Filters(self.catalogue.rows)
@@ -200,6 +204,14 @@ class Parts:
 
     def load(self) -> None:
         """Start from the newest snapshot, if it is of the version in use and of a log that reaches so far."""
+        try:
+            self._load()
+        except BaseException:
+            self.texts.close()
+            self.close()  # the folder is free again
+            raise
+
+    def _load(self) -> None:
         found = read_snapshot(self.folder / "snapshots")
         if found is None or found[1] != self.version.name or found[0] > self.log.end:
             return
@@ -283,8 +295,7 @@ def _named(encoder: TextEncoder | None) -> tuple[str, str, int]:
 
 
 def _numbered_actions(log: EventLog, settings: Settings) -> dict[str, float]:
-    for name in settings.actions:
-        log.actions.add(name)
+    log.number_actions(settings.actions)
     return _weights(log, settings)
 
 

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import random
-import signal
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.kill import ingest_until_killed
 from penchant import Condition, Event, Query
 from penchant.engine import Engine
 from penchant.kernels import MOVE, RING
@@ -391,30 +388,6 @@ def test_an_acknowledged_event_survives_kill_9(tmp_path: Path) -> None:
         lived = portrait(engine, [f"p{k}" for k in range(7)], [f"i{k}" for k in range(40)])
         engine.rebuild()
         assert_same(portrait(engine, [f"p{k}" for k in range(7)], [f"i{k}" for k in range(40)]), lived)
-
-
-_INGESTS = """
-import sys
-from penchant import Engine, Event
-folder, life, now = sys.argv[1], sys.argv[2], float(sys.argv[3])
-with Engine.open(folder, encoder="none", snapshot_every=97) as engine:
-    for turn in range(10**6):
-        events = [Event(id=f"{life}-{turn}-{k}", user=f"p{(turn + k) % 7}", item=f"i{(turn * k) % 40}",
-                        action="click", time=now + turn) for k in range(1 + turn % 5)]
-        for name in engine.ingest(events).ids:
-            print(name, flush=True)
-"""
-
-
-def ingest_until_killed(folder: Path, life: int, after: int) -> set[str]:
-    """A real process that ingests; killed once it has acknowledged so many events. What it acknowledged."""
-    command = [sys.executable, "-c", _INGESTS, str(folder), str(life), str(NOW - 10**6 + 1000 * life)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        acknowledged = {process.stdout.readline().strip() for _ in range(after)}
-        os.kill(process.pid, signal.SIGKILL)
-        acknowledged |= {line.strip() for line in process.stdout if line.endswith("\n")}
-    return acknowledged
 
 
 # -- a list never shows what the filters removed -----------------------------------------------------------------------

@@ -13,6 +13,8 @@ import json
 import math
 import os
 import shlex
+import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -96,11 +98,22 @@ def _what_next() -> None:
 
 def next_commands() -> list[str]:
     """What a reader can type next, as it stands."""
+    program = _program()
     return [
-        f"penchant import {shlex.quote(str(FILMS))} --data films",
-        f'penchant search "{WORDS}" --data films',
-        "penchant serve --data films",
+        f"{program} import {shlex.quote(str(_short(FILMS)))} --data films",
+        f'{program} search "{WORDS}" --data films',
+        f"{program} serve --data films",
     ]
+
+
+def _program() -> str:
+    """How this very installation is called from here."""
+    beside = Path(sys.executable).with_name("penchant")
+    return "penchant" if shutil.which("penchant") or not beside.exists() else shlex.quote(str(_short(beside)))
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def films() -> list[Item]:

@@ -19,7 +19,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO
 
@@ -150,12 +150,23 @@ class EventLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock_file = _only_process(folder)
         self.path = folder / "events.db"
-        self._write = self._connect(durability)
         self._reader = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._mutex = threading.Lock()
-        self._open_schema()
-        self._load()
+        try:
+            self._write = self._connect(durability)
+            self._open_schema()
+            self._load()
+        except BaseException as error:
+            self._lock_file.close()
+            if type(error) is not sqlite3.DatabaseError:  # a subclass of it says what else is wrong
+                raise
+            raise Corrupt(
+                f"it is not a log: {error}.",
+                field="data",
+                value=str(self.path),
+                way_out="Restore it, or use another folder.",
+            ) from error
         self._closing = threading.Event()
         self._checkpointer = threading.Thread(target=self._checkpoint_loop, name="penchant-wal", daemon=True)
         self._checkpointer.start()
@@ -249,6 +260,16 @@ class EventLog:
         item = self.items.add(event.item) if event.item is not None else -1
         action = self.actions.add(event.action) if event.action is not None else -1
         return Logged(self.end, person, item, action, event)
+
+    def number_actions(self, names: Iterable[str]) -> None:
+        """Give actions their numbers for good: weights are kept in this order, whatever batch fails later."""
+        with self._mutex:
+            for name in names:
+                self.actions.add(name)
+            self._write.execute("BEGIN IMMEDIATE")
+            self.actions.write()
+            self._write.execute("COMMIT")
+            self.actions.written()
 
     # -- retraction, alias, erasure: what they do inside the log, in the transaction that logs them ------------------
 

@@ -1,4 +1,4 @@
-"""What an application meets over HTTP: lists that know its events, errors that say what to do, a server that ends well."""
+"""What an application meets over HTTP: lists that know its events, errors that say what to do, a clean end."""
 
 from __future__ import annotations
 
@@ -460,7 +460,7 @@ def test_own_writes_are_seen_on_another_connection(server: Server) -> None:
 
 def test_two_hundred_at_once_and_none_is_lost(server: Server) -> None:
     async def main() -> tuple[list[Any], list[httpx.Response]]:
-        limits = httpx.Limits(max_connections=400)
+        limits = httpx.Limits(max_connections=40)
         async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as http:
             events = [
                 {"id": f"many-{k}", "user": f"many{k % 20}", "action": "click", "item": f"i{k}"} for k in range(200)
