@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -120,7 +120,9 @@ def _check_numbers(event: Event) -> None:
 def _need(event: Event, *fields: str) -> None:
     for name in fields:
         if getattr(event, name) is None:
-            raise InvalidInput(f"a {event.kind} event needs it.", field=name, value=None, way_out=f"Send `{name}`.")
+            raise InvalidInput(
+                f"an event of kind {event.kind} needs it.", field=name, value=None, way_out=f"Send `{name}`."
+            )
 
 
 def _interaction(event: Event, settings: Settings) -> None:
@@ -186,22 +188,22 @@ _CHECKS = {
 def _check_size(event: Event, most: int) -> None:
     if event.words is not None and len(_bytes("words", event.words)) > most:
         raise InvalidInput(f"is larger than {most} bytes.", field="words", value=event.words, way_out="Shorten it.")
-    parts: Collection[tuple[str, object]] = (*event.fields.items(), *event.context.items())
-    for key, value in parts:
-        _bytes("fields", key)
+    parts = (("fields", event.fields), ("context", event.context))
+    for where, key, value in ((where, key, value) for where, part in parts for key, value in part.items()):
+        _bytes(where, key)
         try:
             size = len(msgspec.msgpack.encode(value))
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(
                 f"cannot be kept: {error}.",
-                field=f"fields.{key}",
+                field=f"{where}.{key}",
                 value=value,
                 way_out="Send text, numbers, or lists of them.",
             ) from None
         if size > most:
             raise InvalidInput(
                 f"is larger than {most} bytes.",
-                field=f"fields.{key}",
+                field=f"{where}.{key}",
                 value=value,
                 way_out="Shorten it, or raise max_field_bytes in penchant.toml.",
             )

@@ -174,7 +174,7 @@ async def similar(
 async def ready(request: Call) -> ASGIApp:
     """Whether it answers, and as of when. 503 while the data folder is being opened."""
     threads = _threads(request)
-    parts, failure = threads.engine.parts, [threads.failure] if threads.failure else []
+    parts = threads.engine.parts
     return Answer(
         Health(
             penchant=__version__,
@@ -183,7 +183,7 @@ async def ready(request: Call) -> ASGIApp:
             items=int(parts.index.known.sum()),
             people=len(parts.log.people),
             texts_waiting=parts.texts.backlog,
-            warnings=failure + threads.engine.warnings,
+            warnings=threads.engine.warnings,
         )
     )
 
@@ -262,42 +262,21 @@ async def _refuse_unknown(request: Call) -> None:
 
 
 _HERE = "curl 'http://127.0.0.1:7461"
-_SLATE = {
-    "items": [
-        {
-            "item": "aliens",
-            "score": 1.83,
-            "sources": ["dense", "transitions"],
-            "features": {"text": 0.71, "transitions": 0.12},
-        }
-    ],
-    "as_of": 4181,
-    "version": "v0",
-    "time": 1767225600.0,
-    "user": "ann",
-    "user_as_of": 4181,
-    "retrieved": 312,
-}
-_RECEIPT = {"accepted": 1, "as_of": 4181, "ids": ["6f1c2a-17"]}
-_HEALTH = {"penchant": __version__, "version": "v0", "as_of": 4181, "items": 3883, "people": 6040, "texts_waiting": 0}
-_CLICK = {"user": "ann", "action": "click", "item": "alien"}
-_SPOKEN = {"user": "ann", "action": "search", "words": "a quiet film about space"}
-_ALIEN = {"id": "alien", "fields": {"title": "Alien", "genres": ["Horror", "Sci-Fi"], "year": 1979}}
 _DESCRIBED = {
     "/v1/events": pages.Described(
-        f"{_HERE}/v1/events?recommend=10' -d '{json.dumps(_CLICK)}'",
+        f"{_HERE}/v1/events?recommend=10' -d '{json.dumps(pages.CLICK)}'",
         Acknowledged,
-        _RECEIPT | {"slate": _SLATE},
+        pages.RECEIPT | {"slate": pages.SLATE},
         Event,
-        (_CLICK, {"events": [_CLICK, _SPOKEN]}),
+        (pages.CLICK, {"events": [pages.CLICK, pages.SPOKEN]}),
     ),
     "/v1/items": pages.Described(
-        f"{_HERE}/v1/items' -X PUT -d '{json.dumps(_ALIEN)}'", Receipt, _RECEIPT, Item, (_ALIEN,)
+        f"{_HERE}/v1/items' -X PUT -d '{json.dumps(pages.ALIEN)}'", Receipt, pages.RECEIPT, Item, (pages.ALIEN,)
     ),
-    "/v1/recommend": pages.Described(f"{_HERE}/v1/recommend?user=ann&where=genres=Horror'", Slate, _SLATE),
-    "/v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, _SLATE),
-    "/v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, _SLATE),
-    "/health/ready": pages.Described(f"{_HERE}/health/ready'", Health, _HEALTH | {"warnings": []}),
+    "/v1/recommend": pages.Described(f"{_HERE}/v1/recommend?user=ann&where=genres=Horror'", Slate, pages.SLATE),
+    "/v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, pages.SLATE),
+    "/v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, pages.SLATE),
+    "/health/ready": pages.Described(f"{_HERE}/health/ready'", Health, pages.HEALTH),
 }
 
 
@@ -349,7 +328,7 @@ async def _serve(
         await running
     finally:
         server.stop()
-        await running
+        await asyncio.wait([running])
         await _close(app.state.threads)
 
 

@@ -31,6 +31,35 @@ from penchant.serving.problems import MEDIA_TYPE, Problem
 
 _COMPONENT = "#/components/schemas/{name}"
 _ERRORS = "400 not JSON; 404 not there; 405; 413 too large; 422 not valid; 503 opening, stopping or full (Retry-After)"
+SLATE = {
+    "items": [
+        {
+            "item": "aliens",
+            "score": 1.83,
+            "sources": ["dense", "transitions"],
+            "features": {"text": 0.71, "transitions": 0.12},
+        }
+    ],
+    "as_of": 4181,
+    "version": "v0",
+    "time": 1767225600.0,
+    "user": "ann",
+    "user_as_of": 4181,
+    "retrieved": 312,
+}
+RECEIPT = {"accepted": 1, "as_of": 4181, "ids": ["6f1c2a-17"]}
+HEALTH = {
+    "penchant": __version__,
+    "version": "v0",
+    "as_of": 4181,
+    "items": 3883,
+    "people": 6040,
+    "texts_waiting": 0,
+    "warnings": [],
+}
+CLICK = {"user": "ann", "action": "click", "item": "alien"}
+SPOKEN = {"user": "ann", "action": "search", "words": "a quiet film about space"}
+ALIEN = {"id": "alien", "fields": {"title": "Alien", "genres": ["Horror", "Sci-Fi"], "year": 1979}}
 _PROBLEM = {
     "type": "urn:penchant:invalid-input",
     "title": "Invalid input",

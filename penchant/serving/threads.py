@@ -67,7 +67,6 @@ class Threads:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self._loop = engine, asyncio.get_running_loop()
-        self.failure: str | None = None
         self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
         self._to_engine: SimpleQueue[_Sent | _Asked | None] = SimpleQueue()
         self._events = self._queries = 0
@@ -178,8 +177,7 @@ class Threads:
             return []
         try:
             receipts = self.engine.apply([one for _, one in taken])
-        except Exception as error:
-            self.failure = f"events that are in the log could not be applied: {error!r}; start again to repair"
+        except Exception as error:  # a defect; the engine keeps what is half done from its snapshots
             return [_Answer(job.future, error=_told(error)) for job, _ in taken]
         for (job, _), receipt in zip(taken, receipts, strict=True):
             job.receipts.append(receipt)

@@ -128,7 +128,7 @@ def read_snapshot(folder: Path) -> tuple[int, str, dict[str, NDArray[Any]]] | No
     if not paths:
         return None
     try:
-        with np.load(paths[-1], allow_pickle=False) as file:
+        with open(paths[-1], "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         offset, version, form = int(arrays.pop("offset")), str(arrays.pop("version")), int(arrays.pop("format"))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -1,0 +1,103 @@
+"""A version directory is there whole, or it is refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from penchant.errors import Corrupt
+from penchant.models.cold_start import publish_version_0
+from penchant.models.runtime import Version
+from penchant.models.versions import GRAPHS, newest, read_manifest
+from tests.conftest import NOW, OpenEngine
+
+
+def publish(folder: Path) -> Path:
+    return publish_version_0(folder, ("an encoder", "its fingerprint", 4), {"click": 1.0, "buy": 1.5}, None, NOW)
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Path:
+    return publish(tmp_path / "versions")
+
+
+def test_a_published_version_holds_what_its_manifest_names(version: Path) -> None:
+    manifest = read_manifest(version)
+    assert version.name == "0001"
+    assert manifest.name == "v0-0001"
+    assert (manifest.encoder, manifest.encoder_fingerprint, manifest.text_dim) == ("an encoder", "its fingerprint", 4)
+    assert manifest.actions == {"click": 1.0, "buy": 1.5}
+    assert set(manifest.files) == set(GRAPHS) == {path.name for path in version.iterdir()} - {"manifest.json"}
+
+
+def test_versions_are_numbered_on_and_the_newest_is_found(version: Path) -> None:
+    folder = version.parent
+    for number in range(2, 12):
+        assert publish(folder).name == f"{number:04d}"
+    (folder / "10000").mkdir()
+    assert newest(folder) == folder / "10000"  # by number, not by letters
+    assert publish(folder).name == "10001"
+
+
+def test_a_draft_that_was_never_finished_is_ignored_and_written_over(version: Path) -> None:
+    draft = version.parent / "draft"
+    draft.mkdir()
+    (draft / "step.onnx").write_bytes(b"half")
+    assert newest(version.parent) == version
+    assert set(read_manifest(publish(version.parent)).files) == set(GRAPHS)
+    assert not draft.exists()
+
+
+def test_where_there_are_no_versions_there_is_no_newest(tmp_path: Path) -> None:
+    assert newest(tmp_path / "nowhere") is None
+    assert newest(tmp_path) is None
+
+
+def rewrite(version: Path, **changed: object) -> None:
+    path = version / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed), encoding="utf-8")
+
+
+DAMAGE = {
+    "no manifest.json": lambda version: (version / "manifest.json").unlink(),
+    "manifest cannot be read": lambda version: (version / "manifest.json").write_text("{", encoding="utf-8"),
+    "its manifest cannot be read": lambda version: (version / "manifest.json").write_bytes(b"\xff\xfe"),
+    "format is 99": lambda version: rewrite(version, format=99),
+    "missing required field": lambda version: (version / "manifest.json").write_text("{}", encoding="utf-8"),
+    "fold.onnx is missing": lambda version: (version / "fold.onnx").unlink(),
+    "item.onnx is missing": lambda version: rewrite(version, files={}),
+    "step.onnx is not the file": lambda version: (version / "step.onnx").write_bytes(b"another"),
+}
+
+
+@pytest.mark.parametrize("why", DAMAGE)
+def test_a_damaged_or_foreign_version_is_refused_by_name(version: Path, why: str) -> None:
+    DAMAGE[why](version)
+    with pytest.raises(Corrupt, match=why) as refused:
+        Version(version)
+    assert str(version) in refused.value.value or "versions" in refused.value.value
+    assert "Delete the directory or restore it whole" in refused.value.way_out
+
+
+@pytest.mark.parametrize("why", ["no manifest.json", "step.onnx is not the file"])
+def test_an_engine_refuses_a_damaged_version_and_lets_go_of_the_folder(
+    open_engine: OpenEngine, tmp_path: Path, why: str
+) -> None:
+    open_engine().close()
+    version = tmp_path / "data" / "versions" / "0001"
+    kept = {path: path.read_bytes() for path in version.iterdir()}
+    DAMAGE[why](version)
+    with pytest.raises(Corrupt, match=why):
+        open_engine()
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert open_engine().parts.version.name == "v0-0001"
+
+
+def test_an_engine_ignores_a_half_written_draft(open_engine: OpenEngine, tmp_path: Path) -> None:
+    open_engine().close()
+    (tmp_path / "data" / "versions" / "draft").mkdir()
+    (tmp_path / "data" / "versions" / "draft" / "step.onnx").write_bytes(b"half")
+    assert open_engine().parts.version.name == "v0-0001"
