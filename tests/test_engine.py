@@ -105,7 +105,9 @@ def test_a_stranger_and_nobody_get_the_same_list(engine: Engine) -> None:
     with_circle(engine)
     engine.ingest([click("ann", "i4"), click("bob", "i4")])
     assert names(ask(engine, "stranger")) == names(ask(engine, None))
-    assert names(ask(engine, None))[0] == "i4"  # the popular one
+    popularity = {one.item: one.features["popularity"] for one in ask(engine, None).items}
+    assert popularity.pop("i4") == pytest.approx(math.log(3), abs=1e-3)  # of two clicks, just now
+    assert set(popularity.values()) == {0.0}
 
 
 def test_an_empty_engine_answers_with_an_empty_list(engine: Engine) -> None:
@@ -269,14 +271,13 @@ def test_a_folder_opened_again_goes_on_where_it_was(open_engine: OpenEngine) -> 
 
 def test_a_start_replays_only_what_the_snapshot_lacks(open_engine: OpenEngine, tmp_path: Path) -> None:
     engine = with_circle(open_engine(snapshot_every=20))
-    for first in range(0, 30, 10):
+    for first in range(0, 20, 10):
         lived(engine, first, first + 10)
     before = outputs(engine)
     image = crash_image(tmp_path / "data", tmp_path / "image")
     assert [path.name for path in (image / "snapshots").iterdir()] == [f"{22:016d}.npz"]
-    shutil.rmtree(tmp_path / "image" / "snapshots" / "nothing", ignore_errors=True)
     again = open_engine("image")
-    assert (again._since_snapshot, outputs(again)) == (20, before)
+    assert (again._since_snapshot, outputs(again)) == (10, before)
 
 
 def test_what_is_derived_can_be_deleted(open_engine: OpenEngine, tmp_path: Path) -> None:
@@ -307,6 +308,7 @@ def test_other_weights_of_actions_are_another_version_and_a_rebuilding(open_engi
     first = names(ask(engine, "ann"))[0]
     engine.close()
     engine = open_engine(actions={"view": {"weight": 3.0}, "click": {"weight": 0.1}})
+    engine.wait_for_items()
     assert engine.parts.version.name == "v0-0002"
     assert first in ("i1", "i11")
     assert names(ask(engine, "ann"))[0] in ("i5", "i7")
