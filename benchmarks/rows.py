@@ -40,7 +40,7 @@ def write_row(name: str, *, data: str, protocol: str, seeds: int, figures: Mappi
 def commit() -> str:
     """The commit measured; "+dirty" when anything but results differs from it."""
     head = _git("rev-parse", "--short", "HEAD")
-    changed = _git("status", "--porcelain", "--", ":/", ":!benchmarks/results")
+    changed = _git("status", "--porcelain", "--", ":/", ":(top,exclude)benchmarks/results")
     return f"{head}+dirty" if changed else head
 
 
