@@ -3,12 +3,22 @@
     ingest      check -> log (durable from here on) -> state, counts, catalogue
     recommend   f(x) of the person -> candidates from every source -> features and scores -> filters -> slate
 
-Every later module is a detail of one of these verbs. `open` is the wiring: the only place that knows all parts. One
-lock guards them; a server that wants batches calls `accept`, `write` and `apply` itself, from its own threads.
+Every later module is a detail of one of these verbs. `Parts` wires them together; its names recur below:
+
+    log      the events, and the numbers that stand for people and items in all other parts
+    states   f(x): a person's state as a vector to be multiplied with item vectors; `Asked` is what one list is asked by
+    index    item vectors; an item is *known* once it was sent, and *ready* when it may be shown
+    counts   what followed what, what was met together, what is popular, who has seen what
+    texts    reads item texts in a thread of its own (a new item has no vector until then); words reads typed words
+
+`parts.lock` (reentrant) guards all but the log and the language model, which have locks of their own. Events are
+applied in the order of the log: `ingest` sees to it, and so must a server that calls `write` and `apply` itself.
+After a crash, opening replays what the log holds beyond the newest snapshot, through the same code.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -52,9 +62,10 @@ class Engine:
     """Open one with `Engine.open(folder)`; close it, or use it as a context manager. Safe to call from many threads."""
 
     def __init__(self, parts: Parts) -> None:
-        self.parts, self.lock = parts, parts.lock
+        self.parts, self.lock, self._order = parts, parts.lock, threading.Lock()
         self._since_snapshot = 0
         self._half_done = False
+        self._unwritten: str | None = None
 
     @classmethod
     def open(cls, folder: str | Path, **flags: Any) -> Engine:
@@ -66,8 +77,12 @@ class Engine:
         settings = load_settings(folder, **flags)
         kernels.warm()
         engine = cls(Parts(folder, settings))
-        engine.parts.load()
-        engine.parts.catch_up(engine._take)
+        try:
+            engine.parts.load()
+            engine.parts.catch_up(engine._take)
+        except BaseException:
+            engine.parts.close()
+            raise
         return engine
 
     # -- events --------------------------------------------------------------------------------------------------------
@@ -79,8 +94,9 @@ class Engine:
         rows done) of an import, remembered with the events, so that it can go on where it stopped.
         """
         batch = self.accept(list(events))
-        self.write([batch], source)
-        return self.apply([batch])[0]
+        with self._order:
+            self.write([batch], source)
+            return self.apply([batch])[0]
 
     def accept(self, events: Sequence[Event]) -> Batch:
         """Check events, and let the language model read the words they hold."""
@@ -96,10 +112,15 @@ class Engine:
 
     def apply(self, batches: Sequence[Batch]) -> list[Receipt]:
         """State, counts and catalogue follow what was written; one receipt for each batch."""
+        logged = [one for batch in batches for one in batch.outcomes if isinstance(one, Logged)]
         with self.lock:
-            late, erased = self._take([one for batch in batches for one in batch.outcomes if isinstance(one, Logged)])
+            if logged and logged[0].offset > self.parts.as_of + 1 and not self._half_done:
+                self.parts.catch_up(
+                    self._take
+                )  # something was written and its sender interrupted before it was applied
+            late, erased = self._take([one for one in logged if one.offset > self.parts.as_of])
             if self._since_snapshot >= self.parts.settings.snapshot_every or erased:
-                self.snapshot()
+                self._try_snapshot()
             return [_receipt(batch, self.parts.as_of, late, erased) for batch in batches]
 
     def _take(self, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Erased]]:
@@ -205,7 +226,7 @@ class Engine:
         """The query with its clock filled in; from here on nothing reads another one."""
         if not 1 <= query.limit <= _LONGEST:
             raise InvalidInput(
-                f"must lie in 1..{_LONGEST}.", field="limit", value=query.limit, way_out="Ask for fewer."
+                f"must lie in 1..{_LONGEST}.", field="limit", value=query.limit, way_out=f"Ask for 1 to {_LONGEST}."
             )
         return query if query.time is not None else structs.replace(query, time=time.time())
 
@@ -225,7 +246,8 @@ class Engine:
     @property
     def warnings(self) -> list[str]:
         half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
-        return [text for text in (self.parts.texts.warning, self.parts.texts.failure, half_done) if text]
+        said = (self.parts.texts.warning, self.parts.texts.failure, half_done, self._unwritten)
+        return [text for text in said if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
         """Until every item sent so far has its vector; ``progress(texts left)`` now and then."""
@@ -238,6 +260,16 @@ class Engine:
                 self.parts.save()
                 self._since_snapshot = 0
 
+    def _try_snapshot(self) -> None:
+        """The events are safe in the log: a snapshot that fails is a warning, not an answer to their sender."""
+        try:
+            self.snapshot()
+            self._unwritten = None
+        except OSError as error:
+            self._unwritten = (
+                f"the last snapshot could not be written ({error}); the next start replays more of the log"
+            )
+
     def rebuild(self) -> None:
         """Forget everything derived and build it again from the log."""
         with self.lock:
@@ -247,9 +279,11 @@ class Engine:
 
     def close(self) -> None:
         self.parts.texts.close()
-        if self._since_snapshot:
-            self.snapshot()
-        self.parts.close()
+        try:
+            if self._since_snapshot:
+                self.snapshot()
+        finally:
+            self.parts.close()
 
     def __enter__(self) -> Engine:
         return self

@@ -276,6 +276,7 @@ class Parts:
             counts.add(people[rows], events.item[rows], events.time[rows], self.positive[events.action[rows]])
 
     def close(self) -> None:
+        self.texts.close()
         self._closing = True  # what is not counted yet is counted at the next start
         if self._rebuilding is not None:
             self._rebuilding.join()
