@@ -229,9 +229,11 @@ class Parts:
         if not self.as_of:
             self.catalogue.clear()
         for batch in self.log.replay(self.as_of):
-            take(batch)
-        self._sweep()
-        self.counts_changed()
+            with self.lock:  # texts are read and placed meanwhile
+                take(batch)
+        with self.lock:
+            self._sweep()
+            self.counts_changed()
 
     def _sweep(self) -> None:
         """Forget all numbers of the erased: sessions whose alias was erased before it was ever applied, too."""
