@@ -123,5 +123,13 @@ def _check_ranges(settings: Settings) -> None:
         value = getattr(settings, name)
         if not low <= value <= high:
             raise InvalidInput(f"must lie in {low:g}..{high:g}.", field=name, value=value, way_out=f"Correct {FILE}.")
+    for name, action in settings.actions.items():
+        if not -100 <= action.weight <= 100:  # neither is a NaN
+            raise InvalidInput(
+                "must lie in -100..100.",
+                field=f"actions.{name}.weight",
+                value=action.weight,
+                way_out=f"Correct {FILE}.",
+            )
     if len(settings.actions) > 255 or not settings.actions:
         raise InvalidInput("1 to 255 actions.", field="actions", value=len(settings.actions), way_out="Name fewer.")

@@ -100,7 +100,7 @@ def fit_projection(vectors: Floats) -> tuple[Floats, Floats]:
     centred = (vectors - mean).astype(np.float64)
     values, components = np.linalg.eigh(centred.T @ centred / len(vectors))
     values, components = values[::-1][:DIM], components[:, ::-1][:, :DIM]
-    values = np.maximum(values, values[0] * 1e-4)
+    values = np.maximum(values, max(values[0] * 1e-4, 1e-12))  # no item may have text
     components *= np.sign(components[np.abs(components).argmax(0), np.arange(components.shape[1])])
     scaled = (components * (values / values[0]) ** -WHITEN).astype(np.float32)
     if scaled.shape[1] < DIM:

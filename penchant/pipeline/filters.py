@@ -98,7 +98,7 @@ def _same(value: Any, asked: object) -> bool:
     if isinstance(value, bool) or isinstance(asked, bool):
         return str(value).lower() == str(asked).lower() and value is not None
     if isinstance(value, int | float) and isinstance(asked, str):
-        return f"{value:g}" == asked
+        return asked in (str(value), f"{value:.15g}")
     return bool(value == asked)
 
 

@@ -40,7 +40,7 @@ def render(template: str, fields: dict[str, Any]) -> str:
         return ". ".join(text for value in fields.values() if (text := _as_text(value)))
     try:
         return template.format_map(_Shown(fields)).strip()
-    except (ValueError, IndexError, AttributeError, KeyError) as error:
+    except (ValueError, IndexError, AttributeError, KeyError, TypeError) as error:
         raise InvalidInput(
             f"it cannot be filled in: {error}.",
             field="template",
@@ -65,7 +65,7 @@ def _as_text(value: Any) -> str:
     """Text and lists of text; numbers speak as numbers, not as words."""
     if isinstance(value, str):
         return value.strip()
-    return ", ".join(value) if isinstance(value, list) and value and isinstance(value[0], str) else ""
+    return ", ".join(one for one in value if isinstance(one, str)) if isinstance(value, list) else ""
 
 
 class ItemTexts:
