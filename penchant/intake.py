@@ -17,11 +17,8 @@ from itertools import groupby
 import numpy as np
 
 from penchant import kernels
-from penchant.errors import PenchantError
 from penchant.parts import KEPT, Parts
-from penchant.pipeline.items import render
 from penchant.pipeline.state import Interactions
-from penchant.storage.catalogue import Row
 from penchant.storage.event_log import Logged
 from penchant.types import Erased, Event, Refusal
 
@@ -105,7 +102,7 @@ def _without_repeats(group: Sequence[Logged]) -> Iterator[list[Logged]]:
 
 
 def _put(parts: Parts, group: Sequence[Logged]) -> None:
-    sent = [_row(parts, one) for one in group if not one.event.removed]
+    sent = [parts.row(one) for one in group if not one.event.removed]
     gone = [one.item for one in group if one.event.removed]
     parts.settle(gone)  # people acted on it: their states need its vector when its text is gone
     parts.catalogue.put(sent)
@@ -113,16 +110,6 @@ def _put(parts: Parts, group: Sequence[Logged]) -> None:
         parts.catalogue.remove(item)
     parts.offer(sent, gone)
     parts.texts.submit(sent)
-
-
-def _row(parts: Parts, one: Logged) -> Row:
-    event = one.event
-    created = float(parts.index.created[one.item]) if parts.index.known[one.item] else event.time or 0.0
-    try:
-        text = render(parts.settings.template, event.fields)
-    except PenchantError as error:
-        parts.texts.failure, text = str(error), render("", event.fields)
-    return Row(one.item, event.fields, text, event.vectors, event.available is not False, created)
 
 
 def _amend(parts: Parts, one: Logged) -> None:

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.config import Settings
+from penchant.errors import PenchantError
 from penchant.kernels import Asked
 from penchant.models import cold_start, versions
 from penchant.models.runtime import Version
 from penchant.models.text_encoder import TextEncoder, load_encoder
 from penchant.pipeline.filters import Filters
-from penchant.pipeline.items import ItemTexts
+from penchant.pipeline.items import ItemTexts, render
 from penchant.pipeline.ranking import Ranker
 from penchant.pipeline.retrieval import Retrieval
 from penchant.pipeline.state import UserStates
@@ -200,6 +201,7 @@ class Parts:
 
     def save(self) -> None:
         arrays = self.states.store.arrays() | self.counts.arrays() | self.index.arrays()
+        arrays["texts_unread"] = np.array(self.texts.unread(), np.int64)
         write_snapshot(self.folder / "snapshots", self.as_of, arrays, self.version.name)
 
     def load(self) -> None:
@@ -220,9 +222,26 @@ class Parts:
         self.counts.load(arrays)
         self.index.load(arrays)
         self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
-        unread = (self.index.known == 1) & (self.index.epoch == 0)
-        if unread.any():
-            self.texts.submit([row for row in self.catalogue.rows() if unread[row.item]])
+        never_read = np.flatnonzero((self.index.known == 1) & (self.index.epoch == 0))
+        self.texts.submit(self._as_sent({*never_read.tolist(), *arrays["texts_unread"].tolist()}))
+
+    def _as_sent(self, items: set[int]) -> list[Row]:
+        """Items as they stood at the snapshot; after a kill, the catalogue is ahead of it."""
+        if not items:
+            return []
+        later = self.log.items_sent(self.as_of)
+        rows = [row for row in self.catalogue.rows() if row.item in items - later]
+        return rows + [self.row(self.log.item_as_of(item, self.as_of)) for item in sorted(items & later)]
+
+    def row(self, sent: Logged) -> Row:
+        """An item event as the catalogue keeps it."""
+        event, item = sent.event, sent.item
+        created = float(self.index.created[item]) if self.index.known[item] else event.time or 0.0
+        try:
+            text = render(self.settings.template, event.fields)
+        except PenchantError as error:
+            self.texts.failure, text = str(error), render("", event.fields)
+        return Row(item, event.fields, text, event.vectors, event.available is not False, created)
 
     def catch_up(self, take: Callable[[Sequence[Logged]], object]) -> None:
         """Replay what the log holds beyond what is known, through the code that lives it."""

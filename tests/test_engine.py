@@ -375,6 +375,44 @@ def test_counts_that_were_being_rebuilt_at_a_kill_are_rebuilt_at_the_start(
     assert again.parts.counts.totals[again.parts.log.items.get("i0")] == 11
 
 
+def vector(engine: Engine, name: str) -> np.ndarray:
+    engine.wait_for_items()
+    return engine.parts.index.vector[engine.parts.log.items.get(name)].copy()
+
+
+def test_texts_that_a_snapshot_found_unread_are_read_at_the_next_start(open_engine: OpenEngine, tmp_path: Path) -> None:
+    engine = with_circle(open_engine())
+    edited, new = item("i3", -0.6, 0.8), item("new", 0.0, 1.0)
+    with engine.lock:  # texts can be read, but not placed
+        engine.ingest([edited, new])
+        engine.snapshot()
+        crash_image(tmp_path / "data", tmp_path / "image")
+    again = open_engine("image")
+    for name in ("i3", "new"):
+        np.testing.assert_array_equal(vector(again, name), vector(engine, name))
+        assert vector(again, name).any()
+
+
+@pytest.mark.parametrize("later", [item("i3", -0.6, 0.8), Event(kind="item", item="i3", removed=True, time=NOW)])
+def test_a_catalogue_ahead_of_its_snapshot_changes_nothing(
+    open_engine: OpenEngine, tmp_path: Path, later: Event
+) -> None:
+    engine = open_engine()
+    with engine.lock:
+        engine.ingest(circle(12))
+        engine.snapshot()  # with nothing read
+        engine.ingest([click("ann", f"i{k % 5}", NOW + k) for k in range(70)])  # into the checkpoint as they were sent
+        engine.ingest([later, item("after", 1.0, 1.0)])
+        crash_image(tmp_path / "data", tmp_path / "image")
+    again = open_engine("image")
+    assert vector(again, "after").any()
+    np.testing.assert_array_equal(vector(again, "i3"), vector(engine, "i3"))
+    for one in (engine, again):
+        one.parts.states.settle([0])
+    np.testing.assert_allclose(again.parts.states.store.now[0], engine.parts.states.store.now[0], atol=1e-4)
+    assert outputs(again) == outputs(engine)
+
+
 # -- a catalogue that grows --------------------------------------------------------------------------------------------
 
 

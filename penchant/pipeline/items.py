@@ -106,6 +106,11 @@ class ItemTexts:
         queues = (self._waiting, self._urgent, self._reading)
         return [row for item in items for queue in queues if (row := queue.pop(item, None)) is not None]
 
+    def unread(self) -> list[int]:
+        """Items whose newest text has no vector yet."""
+        with self._changed:
+            return [*self._waiting, *self._urgent, *self._reading]
+
     @property
     def backlog(self) -> int:
         with self._changed:

@@ -34,7 +34,8 @@ FORMAT = 1
 DEDUPLICATION_DAYS = 7
 _DAY = 86_400.0
 _KIND = {kind: number for number, kind in enumerate(KINDS)}
-_INTERACTION = _KIND["interaction"]
+_INTERACTION, _ITEM = _KIND["interaction"], _KIND["item"]
+_EVENTS = "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
 _ABOUT_THE_LOG = frozenset(("retraction", "alias", "erasure"))
 _PAGE_BYTES = 1024  # ids and people are random: a commit rewrites a page for each, so pages are small
 _CHECKPOINT_BYTES = 32 * 2**20
@@ -239,6 +240,8 @@ class EventLog:
             outcomes.append(outcome)
             if not isinstance(outcome, Logged):
                 continue
+            if deduplicate and event.kind == "erasure":
+                known = self._known(hashes)  # what was erased may be sent again
             event = outcome.event  # without the name, if it was an erasure
             rows.append((*outcome[:4], _KIND[event.kind], event.value, event.time, event.id, _rest(event)))
             if deduplicate:
@@ -380,8 +383,7 @@ class EventLog:
             rows = (
                 self._read()
                 .execute(
-                    "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
-                    " WHERE offset > ? AND offset <= ? ORDER BY offset LIMIT ?",
+                    f"{_EVENTS} WHERE offset > ? AND offset <= ? ORDER BY offset LIMIT ?",
                     (after, upto if upto is not None else 2**62, batch),
                 )
                 .fetchall()
@@ -414,6 +416,18 @@ class EventLog:
     def retracted(self) -> frozenset[int]:
         """Offsets of interactions that did not happen after all."""
         return frozenset(row[0] for row in self._read().execute("SELECT offset FROM retracted"))
+
+    def items_sent(self, after: int) -> set[int]:
+        """Items that were sent or removed after an offset."""
+        found = self._read().execute(f"SELECT DISTINCT item FROM events WHERE offset > ? AND kind = {_ITEM}", (after,))
+        return {int(row[0]) for row in found.fetchall()}
+
+    def item_as_of(self, item: int, upto: int) -> Logged:
+        """How an item was last sent up to an offset. Looks through the log, so ask for few."""
+        row = self._read().execute(
+            f"{_EVENTS} WHERE item = ? AND kind = {_ITEM} AND offset <= ? ORDER BY offset DESC LIMIT 1", (item, upto)
+        )
+        return self._event(row.fetchone())
 
     def words(self, offset: int) -> str | None:
         """The words of an interaction."""

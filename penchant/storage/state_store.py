@@ -25,7 +25,7 @@ from penchant.kernels import Ring, new_ring
 
 MAX_STATE_BYTES = 4096
 STALE, CURRENT, OTHER_VERSION = 0, 1, 2
-_FORMAT = 1
+_FORMAT = 2
 
 
 class StateStore:
