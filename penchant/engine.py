@@ -33,7 +33,6 @@ from penchant import intake, kernels
 from penchant.config import load_settings
 from penchant.errors import InvalidInput, NotFound
 from penchant.kernels import Asked
-from penchant.models.cold_start import FEATURES
 from penchant.parts import Parts
 from penchant.pipeline.events import check
 from penchant.pipeline.filters import REMOVED
@@ -142,7 +141,7 @@ class Engine:
         queries = [self._checked(query) for query in queries]
         with self.lock:
             people = [self._person(query.user) for query in queries]
-            vectors = self.parts.states.asked(people)
+            vectors = self.parts.vectors_of(people, queries)
             return [
                 self._slate(query, person, self.parts.asked(person, vector, query))
                 for query, person, vector in zip(queries, people, vectors, strict=True)
@@ -153,7 +152,8 @@ class Engine:
         query = self._checked(query or Query())
         with self.lock:
             number = self._item(item)
-            asked = Asked(self.parts.index.vector[number], np.array([number], np.int64), query.time or 0.0)
+            vector = self.parts.version.likeness(self.parts.index.vector[number][None])[0]
+            asked = Asked(vector, np.array([number], np.int64), query.time or 0.0)
             return self._slate(query, self._person(query.user), asked, itself=number)
 
     def search(self, query: Query) -> Slate:
@@ -170,14 +170,14 @@ class Engine:
         parts = self.parts
         allowed = parts.filters.allowed(query.where, parts.index.items)
         also = [(kernels.CONDITION, parts.retrieval.within(allowed, asked.vector))] if query.where else []
-        items = parts.retrieval.candidates(asked, also)
-        features, scores = parts.ranker.score(parts.retrieval.scratch, asked, items)
         hidden = parts.hidden(query, person) if itself is None else np.array([itself], np.int32)
-        return self._answer(query, person, items, _Scored(features, scores, FEATURES), (hidden, allowed))
+        items = parts.retrieval.candidates(asked, also, len(hidden))
+        features, scores = parts.ranker.score(parts.retrieval.scratch, asked, items)
+        return self._answer(query, person, items, _Scored(features, scores, parts.ranker.features), (hidden, allowed))
 
     def _search(self, query: Query, person: int) -> Slate:
         parts, words = self.parts, query.words or ""
-        asked, me = parts.words.of(words), parts.states.asked([person])[0]
+        asked, me = parts.words.of(words), parts.vectors_of([person], [query])[0]
         found = dict(parts.catalogue.search(words, _FOUND))
         allowed = parts.filters.allowed(query.where, parts.index.items)
         items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))

@@ -17,8 +17,8 @@ from itertools import groupby
 import numpy as np
 
 from penchant import kernels
-from penchant.parts import KEPT, Parts
-from penchant.pipeline.state import Interactions
+from penchant.parts import Parts
+from penchant.pipeline.state import KEPT, Interactions
 from penchant.storage.event_log import Logged
 from penchant.types import Erased, Event, Refusal
 

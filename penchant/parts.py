@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.beside import Beside
 from penchant.config import Settings
-from penchant.errors import PenchantError
+from penchant.errors import Corrupt, PenchantError
 from penchant.kernels import Asked
 from penchant.models import cold_start, versions
 from penchant.models.runtime import Version
@@ -27,21 +28,21 @@ from penchant.pipeline.filters import Filters
 from penchant.pipeline.items import ItemTexts, render
 from penchant.pipeline.ranking import Ranker
 from penchant.pipeline.retrieval import Retrieval
-from penchant.pipeline.state import UserStates
+from penchant.pipeline.state import KEPT, UserStates
 from penchant.pipeline.words import Words
 from penchant.storage.catalogue import Catalogue, Row
 from penchant.storage.counts import Counts
 from penchant.storage.event_log import EventLog, History, Logged
-from penchant.storage.item_index import Built, ItemIndex
+from penchant.storage.item_index import ItemIndex
 from penchant.storage.state_store import StateStore, drop_snapshots, read_snapshot, write_snapshot
 from penchant.types import Query
 
 Floats = NDArray[np.float32]
 
-KEPT = 1000  # a person's last events, which a state is folded from when it must be folded from the log
 NO_ENCODER = "none"
 _REFIT = 10  # a catalogue grown so many times is looked at again for the projection
 _FITTED_ON = 20_000
+_LITTLE = 256  # events and items that a swap may take in under the lock
 
 
 class Parts:
@@ -51,9 +52,9 @@ class Parts:
         self.folder, self.settings, self.lock = folder, settings, threading.RLock()
         self.log = EventLog(folder, settings.durability)
         try:
-            self.encoder = _encoder(settings, folder)
+            self.encoder = encoder_of(settings, folder)
             actions = _numbered_actions(self.log, settings)
-            self.version = Version(_version_0(folder, self.encoder, actions))
+            self.version = _version(folder, self.log, self.encoder, actions)
             self.catalogue = Catalogue(folder)
         except BaseException:
             self.log.close()  # the folder is free again
@@ -63,6 +64,7 @@ class Parts:
         self.words = Words(self.encoder, self.version, self.log.words, self._failed)
         self.filters = Filters(self.catalogue.rows)
         self.reset()
+        self.swapping = threading.Lock()  # one goes over to another version at a time
         self._rebuilding: threading.Thread | None = None
         self._recounting = False  # under the lock; the thread may outlive it by a moment
         self._closing = False
@@ -90,6 +92,12 @@ class Parts:
 
     def _kept_history(self, person: int, upto: int) -> History:
         return self.history(person, min(upto, self.as_of), KEPT)  # what was written but not applied comes yet
+
+    def vectors_of(self, people: Sequence[int], queries: Sequence[Query]) -> Floats:
+        """f(x) [n, dim] of people at the moments of their queries."""
+        reads = bool(self.version.manifest.profile.tags)
+        profiles = [self.catalogue.profile(person) if reads and person >= 0 else {} for person in people]
+        return self.states.asked(people, [query.time or 0.0 for query in queries], self.version.profiles(profiles))
 
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
         return Asked(vector, self.states.recent(person, self.positive.view(np.bool_)), query.time or 0.0)
@@ -122,11 +130,15 @@ class Parts:
 
     def place(self, rows: Sequence[Row], text_vectors: Floats) -> None:
         """Texts were read: the items have vectors (called by the thread that reads)."""
-        vectors = self._vectors(rows, text_vectors)
+        version = self.version
+        vectors = version.items(rows, text_vectors)
         with self.lock:
+            if self.version is not version:  # swapped meanwhile
+                vectors = self.version.items(rows, text_vectors)
             wanted = self.texts.still_wanted(rows)
             self.index.place(np.array([rows[place].item for place in wanted], np.int64), vectors[wanted])
-        self._refit_when_grown()
+        if self._has_outgrown_its_projection():
+            self.refit()
 
     def settle(self, items: Sequence[int]) -> None:
         """Read the texts of these items now, if they still wait to be read."""
@@ -134,7 +146,7 @@ class Parts:
         if not rows:
             return
         try:
-            vectors = self._vectors(rows, self.texts.vectors([row.text for row in rows]))
+            vectors = self.version.items(rows, self.texts.vectors([row.text for row in rows]))
         except Exception as error:  # the event that asked for it is in the log: it is applied without it
             self.texts.failed(rows, error)
         else:
@@ -143,59 +155,67 @@ class Parts:
     def _failed(self, why: str) -> None:
         self.texts.failure = why
 
-    def _vectors(self, rows: Sequence[Row], text_vectors: Floats, version: Version | None = None) -> Floats:
-        """Item vectors [n, dim]: the mean of text and brought vectors, each at length 1."""
-        version = version or self.version
-        out = np.zeros((len(rows), version.manifest.dim), np.float32)
-        if self.encoder is not None:
-            out += version.items(text_vectors)
-        for row, vector in zip(rows, out, strict=True):
-            for name, brought in row.vectors.items():
-                projected = np.asarray(brought, np.float32) @ cold_start.brought_projection(name, len(brought))
-                vector += projected / max(float(np.linalg.norm(projected)), 1e-12)
-        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-        return out
-
     # -- versions --------------------------------------------------------------------------------------------------
 
-    def _refit_when_grown(self) -> None:
+    def _has_outgrown_its_projection(self) -> bool:
         """Version 0 looks at the catalogue once it is large enough, and again when it has grown tenfold."""
-        if self.encoder is None or self.texts.waiting:
-            return
+        if self.encoder is None or self.texts.waiting or self.version.trained:
+            return False
         known, fitted = int(self.index.known.sum()), self.version.manifest.fitted_on
-        if known >= cold_start.ENOUGH and known >= _REFIT * fitted:
-            self.refit()
+        return known >= cold_start.ENOUGH and known >= _REFIT * fitted
 
     def refit(self) -> None:
-        """Publish version 0 anew with a projection fitted to the catalogue, and swap to it."""
-        begun, rows = self.index.clock, list(self.catalogue.rows())
-        texts = self.texts.vectors([row.text for row in rows])
-        chosen = np.random.default_rng(0).permutation(len(rows))[:_FITTED_ON]
-        path = cold_start.publish_version_0(
-            self.folder / "versions",
-            _named(self.encoder),
-            _weights(self.log, self.settings),
-            texts[chosen],
-            time.time(),
-        )
-        version = Version(path)
-        vectors = np.zeros((max(row.item for row in rows) + 1, version.manifest.dim), np.float32)
-        vectors[[row.item for row in rows]] = self._vectors(rows, texts, version)
-        prepared = self.index.prepare(vectors)
-        with self.lock:
-            later = self.index.epoch[: self.index.items] > begun  # placed meanwhile, in the version before
-            later[len(vectors) :] |= self.index.known[len(vectors) : self.index.items] == 1
-            self._use(version, vectors, prepared)
-            again = [self.catalogue.get(item) for item in np.flatnonzero(later).tolist()]
-            self.texts.submit([row for row in again if row is not None])
+        """Publish version 0 anew with a projection fitted to the catalogue, and go over to it."""
+        with self.swapping:
+            if self.version.trained:
+                return
+            rows = list(self.catalogue.rows())
+            chosen = np.random.default_rng(0).permutation(len(rows))[:_FITTED_ON]
+            path = cold_start.publish_version_0(
+                self.folder / "versions",
+                _named(self.encoder),
+                _weights(self.log, self.settings),
+                self.texts.vectors([rows[place].text for place in chosen]),
+                time.time(),
+            )
+            self._go_over(Version(path), fold=False)
 
-    def _use(self, version: Version, vectors: Floats, prepared: Built | None) -> None:
-        """Swap to another version: vectors at once; states are folded from the log as they are needed."""
-        self.version = self.words.version = version
-        self.index.replace_all(vectors, prepared)
-        self.states.use(version)
-        self._wire_asking()
-        self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
+    def use_current(self) -> bool:
+        """Go over to the version that `versions/current` names; whether it was another one.
+
+        Raises Corrupt when it is incomplete, or was trained on another log or by another encoder.
+        """
+        with self.swapping:
+            path = versions.current(self.folder / "versions")
+            if path is None or path == self.version.path:
+                return False
+            version = Version(path)
+            _check_ours(version, self.log, self.encoder)
+            self._go_over(version, fold=True)
+            return True
+
+    def _go_over(self, version: Version, fold: bool) -> None:
+        """Prepare everything beside what is in use, follow until little is missing, then swap under the lock.
+
+        ``fold`` everybody's state at once; else each is folded from the log when it is next needed.
+        """
+        words = Words(self.encoder, version, self.log.words, self._failed)
+        beside = Beside(self.log, self.catalogue, self.texts.vectors, words, self.index.clock)
+        beside.place_all()
+        if fold:
+            beside.start_states(self.as_of)
+        while beside.behind(self.as_of if fold else 0, self.index) > _LITTLE:
+            beside.follow(self.as_of if fold else 0, self.index)
+        with self.lock:
+            beside.follow(self.as_of if fold else 0, self.index)
+            if fold:
+                self.states.adopt(beside.states.store, version)
+            else:
+                self.states.use(version)
+            self.index.adopt(beside.index)
+            self.version = self.words.version = version
+            self._wire_asking()
+            self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
 
     # -- snapshots and rebuilding --------------------------------------------------------------------------------------
 
@@ -306,7 +326,8 @@ class Parts:
         self.log.close()
 
 
-def _encoder(settings: Settings, folder: Path) -> TextEncoder | None:
+def encoder_of(settings: Settings, folder: Path) -> TextEncoder | None:
+    """The language model of a data folder."""
     if settings.encoder == NO_ENCODER:
         return None
     return load_encoder(settings.encoder or None, cache=folder / "encoder", threads=settings.text_threads)
@@ -327,12 +348,29 @@ def _weights(log: EventLog, settings: Settings) -> dict[str, float]:
     return {name: settings.actions[name].weight if name in settings.actions else 0.0 for name in names}
 
 
-def _version_0(folder: Path, encoder: TextEncoder | None, actions: dict[str, float]) -> Path:
-    """The newest version, if it fits the encoder and the actions; else a version 0 made now."""
-    path = versions.newest(folder / "versions")
-    if path is not None:
-        manifest = versions.read_manifest(path)
-        if manifest.encoder_fingerprint == _named(encoder)[1] and manifest.actions == actions:
-            return path
+def _version(folder: Path, log: EventLog, encoder: TextEncoder | None, actions: dict[str, float]) -> Version:
+    """The version in use, if it fits the log, the encoder and the actions; else a version 0 made now."""
+    path = versions.current(folder / "versions")
+    if path is not None and versions.is_readable(path):
+        version = Version(path)
+        if version.trained:
+            _check_ours(version, log, encoder)
+            return version
+        if version.manifest.encoder_fingerprint == _named(encoder)[1] and version.manifest.actions == actions:
+            return version
     drop_snapshots(folder / "snapshots")
-    return cold_start.publish_version_0(folder / "versions", _named(encoder), actions, None, time.time())
+    return Version(cold_start.publish_version_0(folder / "versions", _named(encoder), actions, None, time.time()))
+
+
+def _check_ours(version: Version, log: EventLog, encoder: TextEncoder | None) -> None:
+    """Raises Corrupt when a version was made by another encoder, or trained on another log."""
+    training = version.manifest.training
+    if version.manifest.encoder_fingerprint != _named(encoder)[1]:
+        why = f"it reads texts by {version.manifest.encoder}, this folder by {_named(encoder)[0]}."
+    elif training is not None and training.data != versions.fingerprint(log.items.first(training.items)):
+        why = "it was trained on another log."
+    else:
+        return
+    raise Corrupt(
+        why, field="version", value=str(version.path), way_out="Name another: penchant model use NUMBER, or train anew."
+    )

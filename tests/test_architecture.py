@@ -20,6 +20,7 @@ LAYERS = (
     ("types", "errors", "config", "threads"),
     ("kernels", "models", "storage"),
     ("pipeline",),
+    ("beside",),
     ("parts",),
     ("intake",),
     ("engine",),
@@ -86,8 +87,17 @@ def test_metrics_are_a_leaf() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_imports_torch(path: Path) -> None:
-    assert {name.split(".")[0] for name in imported(path)}.isdisjoint({"torch", "transformers"})
+def test_torch_is_imported_where_models_are_trained_and_nowhere_else(path: Path) -> None:
+    if part(module(path)) != "learning" and not module(path).startswith("models.torch"):
+        assert {name.split(".")[0] for name in imported(path)}.isdisjoint({"torch", "transformers"})
+        assert not any(name.startswith("models.torch") for name in ours(path))
+
+
+def test_an_engine_runs_without_torch() -> None:
+    script = "import sys, penchant.engine, penchant.serving.cli; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "penchant.engine" in loaded
+    assert "torch" not in loaded
 
 
 def test_importing_penchant_imports_nothing_heavy() -> None:

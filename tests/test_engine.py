@@ -300,7 +300,7 @@ def test_a_snapshot_outlives_no_version(open_engine: OpenEngine, tmp_path: Path)
     engine.wait_for_items()
     assert engine.parts.version.name == "v0-0001"  # the same name, other weights
     assert not engine.parts.counts.totals.any()  # a click is not for an item any more
-    assert (engine.parts.states.asked([0]) @ engine.parts.index.vector[:12].T).min() < 0
+    assert (engine.parts.vectors_of([0], [Query(time=NOW)]) @ engine.parts.index.vector[:12].T).min() < 0
 
 
 def test_other_weights_of_actions_are_another_version_and_a_rebuilding(open_engine: OpenEngine) -> None:
@@ -320,7 +320,7 @@ def test_the_events_of_an_action_no_longer_named_count_nothing(open_engine: Open
     engine.ingest([click("ann", "i0", action="share")])
     engine.close()
     engine = open_engine(actions={"click": {}})
-    assert not engine.parts.states.asked([0]).any()
+    assert not engine.parts.vectors_of([0], [Query(time=NOW)]).any()
     assert "i0" not in names(ask(engine, "ann"))  # seen all the same
     assert engine.ingest([click("ann", "i1", action="share")]).refused[0].field == "action"
 
@@ -506,4 +506,4 @@ def test_a_failing_disk_is_said_and_nothing_of_the_batch_is_kept(engine: Engine)
     assert ask(engine, "ann").as_of == 12
     log._write.execute("PRAGMA max_page_count=1000000")
     assert engine.ingest([click("ann", "i0")]).as_of == 13
-    assert np.isfinite(engine.parts.states.asked([0])).all()
+    assert np.isfinite(engine.parts.vectors_of([0], [Query(time=NOW)])).all()

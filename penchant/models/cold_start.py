@@ -9,19 +9,18 @@ The projection g(y) is the only thing that looks at data: below `ENOUGH` items i
 principal components brought nearer to equal length (partial whitening, exponent `WHITEN`), which is what makes the
 difference between two films louder than what all films have in common.
 
-The graphs are written with the `onnx` package, in the format that trained versions use.
+The graphs are in the format that trained versions use; each declares the inputs that it reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
+from penchant.models.graphs import Graph, Shapes
 from penchant.models.versions import Fusion, Manifest, publish
 
 DIM = 128
@@ -29,11 +28,9 @@ ENOUGH = 256
 WHITEN = 0.25
 FAST, SLOW = 0.7, 0.95
 FAST_SHARE = 0.2
-OPSET, IR = 18, 9
 FEATURES = ("text", "transitions", "neighbours", "popularity", "freshness")
 
 Floats = NDArray[np.float32]
-Shapes = Mapping[str, Sequence[str | int]]
 
 
 def default_fusion() -> Fusion:
@@ -110,7 +107,7 @@ def fit_projection(vectors: Floats) -> tuple[Floats, Floats]:
 
 def brought_projection(name: str, dim: int) -> Floats:
     """How a vector that the application brought (an image's, say) enters: a fixed rotation, seeded by its name."""
-    seed = int.from_bytes(name.encode()[:8].ljust(8, b"\0"), "little")
+    seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
     return fixed_projection(dim, seed)[1]
 
 
@@ -118,124 +115,47 @@ def brought_projection(name: str, dim: int) -> Floats:
 
 
 def item_graph(mean: Floats, projection: Floats) -> bytes:
-    nodes = [
-        helper.make_node("Sub", ["text", "mean"], ["centred"]),
-        helper.make_node("MatMul", ["centred", "projection"], ["projected"]),
-        *_unit("projected", "vector"),
-    ]
-    return _model(nodes, {"text": ["n", len(mean)]}, {"vector": ["n", DIM]}, {"mean": mean, "projection": projection})
+    g = Graph()
+    projected = g("MatMul", g("Sub", "text", g.constant(mean)), g.constant(projection))
+    return g.model({"text": ["n", len(mean)]}, {"vector": (g.unit(projected), ["n", DIM])})
 
 
 def step_graph(weights: Floats) -> bytes:
-    nodes = [
-        helper.make_node("Gather", ["weights", "action"], ["weight"]),
-        helper.make_node("Unsqueeze", ["weight", "last"], ["column"]),
-        helper.make_node("Mul", ["x", "column"], ["weighted"]),
-        helper.make_node("Concat", ["weighted", "weighted"], ["added"], axis=-1),
-        helper.make_node("Mul", ["state", "decays"], ["kept"]),
-        helper.make_node("Add", ["kept", "added"], ["next"]),
-    ]
-    inputs: Shapes = {"state": ["n", 2 * DIM], "x": ["n", DIM], "action": ["n"], "value": ["n"], "gap": ["n"]}
-    return _model(
-        nodes,
-        inputs,
-        {"next": ["n", 2 * DIM]},
-        {"weights": weights, "decays": _decays(), "last": np.array([-1], np.int64)},
-    )
+    g = Graph()
+    weight = g("Unsqueeze", g("Gather", g.constant(weights), "action"), g.constant([-1]))
+    weighted = g("Mul", "x", weight)
+    kept = g("Mul", "state", g.constant(_decays()))
+    after = g("Add", kept, g("Concat", weighted, weighted, axis=-1))
+    inputs: Shapes = {"state": ["n", 2 * DIM], "x": ["n", DIM], "action": ["n"]}
+    return g.model(inputs, {"next": (after, ["n", 2 * DIM])})
 
 
 def fold_graph(weights: Floats) -> bytes:
     """Event j of k contributes decay^(real events after j); the state it starts from, decay^(all real events)."""
-    nodes = [
-        helper.make_node("Gather", ["weights", "action"], ["plain"]),
-        helper.make_node("Mul", ["plain", "mask"], ["weight"]),
-        helper.make_node("CumSum", ["mask", "axis"], ["upto"]),
-        helper.make_node("ReduceSum", ["mask", "axis_list"], ["total"], keepdims=1),
-        helper.make_node("Sub", ["total", "upto"], ["after"]),
-    ]
-    for name in ("fast", "slow"):
-        nodes += [
-            helper.make_node("Mul", ["after", f"log_{name}"], [f"exponent_{name}"]),
-            helper.make_node("Exp", [f"exponent_{name}"], [f"power_{name}"]),
-            helper.make_node("Mul", [f"power_{name}", "weight"], [f"share_{name}"]),
-            helper.make_node("Unsqueeze", [f"share_{name}", "axis_list"], [f"row_{name}"]),
-            helper.make_node("MatMul", [f"row_{name}", "x"], [f"sum_{name}"]),
-            helper.make_node("Squeeze", [f"sum_{name}", "axis_list"], [f"added_{name}"]),
-        ]
-    nodes += [
-        helper.make_node("Concat", ["added_fast", "added_slow"], ["added"], axis=-1),
-        helper.make_node("Mul", ["total", "log_decays"], ["exponent"]),
-        helper.make_node("Exp", ["exponent"], ["decay"]),
-        helper.make_node("Mul", ["state", "decay"], ["kept"]),
-        helper.make_node("Add", ["kept", "added"], ["next"]),
-    ]
-    inputs: Shapes = {
-        "state": ["n", 2 * DIM],
-        "x": ["n", "k", DIM],
-        "action": ["n", "k"],
-        "value": ["n", "k"],
-        "gap": ["n", "k"],
-        "mask": ["n", "k"],
-    }
-    constants = {
-        "weights": weights,
-        "axis": np.array(1, np.int64),
-        "axis_list": np.array([1], np.int64),
-        "log_fast": np.log(np.float32(FAST)),
-        "log_slow": np.log(np.float32(SLOW)),
-        "log_decays": np.log(_decays()),
-    }
-    return _model(nodes, inputs, {"next": ["n", 2 * DIM]}, constants)
+    g = Graph()
+    axis = g.constant([1])
+    weight = g("Mul", g("Gather", g.constant(weights), "action"), "mask")
+    total = g("ReduceSum", "mask", axis, keepdims=1)
+    later = g("Sub", total, g("CumSum", "mask", g.constant(1)))
+
+    def added(decay: float) -> str:
+        power = g("Exp", g("Mul", later, g.constant(float(np.log(decay)))))
+        row = g("Unsqueeze", g("Mul", power, weight), axis)
+        return str(g("Squeeze", g("MatMul", row, "x"), axis))
+
+    decay = g("Exp", g("Mul", total, g.constant(np.log(_decays()))))
+    after = g("Add", g("Mul", "state", decay), g("Concat", added(FAST), added(SLOW), axis=-1))
+    each: list[str | int] = ["n", "k"]
+    inputs: Shapes = {"state": ["n", 2 * DIM], "x": [*each, DIM], "action": each, "mask": each}
+    return g.model(inputs, {"next": (after, ["n", 2 * DIM])})
 
 
 def query_graph() -> bytes:
-    nodes = [
-        helper.make_node("Split", ["state"], ["fast", "slow"], axis=1, num_outputs=2),
-        *_unit("fast", "unit_fast"),
-        *_unit("slow", "unit_slow"),
-        helper.make_node("Mul", ["unit_fast", "fast_share"], ["part_fast"]),
-        helper.make_node("Mul", ["unit_slow", "slow_share"], ["part_slow"]),
-        helper.make_node("Add", ["part_fast", "part_slow"], ["blend"]),
-        *_unit("blend", "asked"),
-    ]
-    return _model(
-        nodes,
-        {"state": ["n", 2 * DIM]},
-        {"asked": ["n", DIM]},
-        {"fast_share": np.float32(FAST_SHARE), "slow_share": np.float32(1 - FAST_SHARE)},
-    )
+    g = Graph()
+    fast, slow = g("Split", "state", outputs=2, axis=1, num_outputs=2)
+    parts = [g("Mul", g.unit(part), g.constant(share)) for part, share in ((fast, FAST_SHARE), (slow, 1 - FAST_SHARE))]
+    return g.model({"state": ["n", 2 * DIM]}, {"asked": (g.unit(g("Add", *parts)), ["n", DIM])})
 
 
 def _decays() -> Floats:
     return np.repeat(np.array([FAST, SLOW], np.float32), DIM)
-
-
-def _unit(source: str, result: str) -> list[onnx.NodeProto]:
-    """Rows brought to length 1; a zero row stays zero."""
-    return [
-        helper.make_node("ReduceL2", [source, "unit_axis"], [f"{source}_length"], keepdims=1),
-        helper.make_node("Max", [f"{source}_length", "tiny"], [f"{source}_safe"]),
-        helper.make_node("Div", [source, f"{source}_safe"], [result]),
-    ]
-
-
-def _model(
-    nodes: Sequence[onnx.NodeProto],
-    inputs: Shapes,
-    outputs: Shapes,
-    constants: dict[str, NDArray[np.generic] | np.generic],
-) -> bytes:
-    constants = constants | {"unit_axis": np.array([-1], np.int64), "tiny": np.float32(1e-12)}
-    used = {name for node in nodes for name in node.input}
-    kinds = {name: TensorProto.INT64 if name == "action" else TensorProto.FLOAT for name in inputs}
-    # A graph without a loop has inputs that version 0 does not read; the format keeps them, so they are declared.
-    graph = helper.make_graph(
-        list(nodes),
-        "version_0",
-        [helper.make_tensor_value_info(name, kinds[name], shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items() if name in used],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())

@@ -1,21 +1,47 @@
 """A version as the engine runs it: four ONNX sessions, one thread each, no torch.
 
 All calls are batched over people or items; a call costs tens of microseconds whatever the graph, so callers put what
-is waiting into one.
+is waiting into one. Version 0 and trained versions answer the same calls; what differs is said here, in one place:
+
+                        version 0                              trained
+    item vector         mean of text and brought vectors,      content graph + residual of the item,
+                        at length 1                            the last coordinate is its bias
+    an item and words   their mean, at length 1                their mean
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from penchant.models.cold_start import brought_projection
+from penchant.models.fields import as_words
 from penchant.models.versions import GRAPHS, Manifest, read_manifest
 
 Floats = NDArray[np.float32]
+Longs = NDArray[np.int64]
+
+
+class Described(Protocol):
+    """What an item says of itself; `storage.catalogue.Row` is one."""
+
+    item: int
+    fields: dict[str, Any]
+    vectors: dict[str, list[float]]
+
+
+class LastEvents(NamedTuple):
+    """The newest event of each of n people: x [n, dim], action, value, gap [n]; nobody's is the beginning."""
+
+    x: Floats
+    action: Longs
+    value: Floats
+    gap: Floats
 
 
 class Version:
@@ -24,41 +50,124 @@ class Version:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest: Manifest = read_manifest(path)
-        self._item, self._step, self._fold, self._query = (_session(path / name) for name in GRAPHS)
+        self._item, self._step, self._fold, self._query = (_Graph(path / name) for name in GRAPHS)
+        self.trained = self.manifest.training is not None
+        self._residual: Floats = np.load(path / "residual.npy") if self.trained else np.zeros((0, 0), np.float32)
 
     @property
     def name(self) -> str:
         return self.manifest.name
 
-    def items(self, text: Floats) -> Floats:
-        """Text vectors [n, text_dim] -> item vectors [n, dim]; a zero row (no text) stays zero."""
-        out: Floats = self._item.run(None, {"text": text})[0]
+    @property
+    def beginning(self) -> int:
+        """The number that stands where a person's newest action would, when there is none."""
+        return len(self.manifest.actions)
+
+    def published_vectors(self) -> Floats:
+        """Item vectors [items, dim] as of the publication; none for version 0."""
+        path = self.path / "vectors.npy"
+        out: Floats = np.load(path) if path.exists() else np.zeros((0, self.manifest.dim), np.float32)
+        return out
+
+    def items(self, rows: Sequence[Described], text: Floats) -> Floats:
+        """Item vectors [n, dim] from text vectors [n, text_dim], fields, brought vectors, and, if trained, history."""
+        if not self.trained:
+            return self._blended(rows, text)
+        out = self._content([row.fields for row in rows], [row.vectors for row in rows], text)
+        numbers = np.array([row.item for row in rows], np.int64)
+        known = numbers < len(self._residual)
+        out[known] += self._residual[numbers[known]]
+        return out
+
+    def words(self, text: Floats) -> Floats:
+        """Vectors [n, dim] of typed words from text vectors [n, text_dim]; zero where the text vector is."""
+        if not self.trained:
+            return self._texts(text)
+        out = self._content([{}] * len(text), [{}] * len(text), text)
         out[~text.any(1)] = 0.0
         return out
 
-    def step(self, state: Floats, x: Floats, action: NDArray[np.int64], value: Floats, gap: Floats) -> Floats:
+    def joined(self, item: Floats, words: Floats) -> Floats:
+        """x [n, dim] of events that hold an item (or a zero vector) and words."""
+        if self.trained:
+            both = item.any(1, keepdims=True) & words.any(1, keepdims=True)
+            return np.where(both, (item + words) / np.float32(2.0), item + words)
+        return _unit(item + words)
+
+    def likeness(self, vectors: Floats) -> Floats:
+        """Item vectors [n, dim] as questions for items like them: no bias, length 1."""
+        if not self.trained:
+            return vectors
+        asked = vectors.copy()
+        asked[:, -1] = 0.0
+        return _unit(asked)
+
+    def step(self, state: Floats, x: Floats, action: Longs, value: Floats, gap: Floats) -> Floats:
         """One event each: states [n, size], x [n, dim], action, value, gap [n] -> states [n, size]."""
-        feed = {"state": state, "x": x, "action": action, "value": value, "gap": gap}
-        out: Floats = self._step.run(None, feed)[0]
-        return out
+        return self._step(state=state, x=x, action=self._known(action), value=value, gap=gap)
 
-    def fold(
-        self, state: Floats, x: Floats, action: NDArray[np.int64], value: Floats, gap: Floats, mask: Floats
-    ) -> Floats:
+    def fold(self, state: Floats, x: Floats, action: Longs, value: Floats, gap: Floats, mask: Floats) -> Floats:
         """k events each, padding where mask is 0: x [n, k, dim], the others [n, k] -> states [n, size]."""
-        feed = {"state": state, "x": x, "action": action, "value": value, "gap": gap, "mask": mask}
-        out: Floats = self._fold.run(None, feed)[0]
+        return self._fold(state=state, x=x, action=self._known(action), value=value, gap=gap, mask=mask)
+
+    def query(self, state: Floats, last: LastEvents, since: Floats, profile: Longs) -> Floats:
+        """States [n, size] -> f(x) [n, dim], to be multiplied with item vectors.
+
+        ``since`` [n]: log1p of the seconds since the newest event; ``profile`` [n, m]: ids of profile values.
+        """
+        return self._query(
+            state=state, x=last.x, action=self._known(last.action), value=last.value, gap=last.gap, since=since,
+            profile=profile,
+        )  # fmt: skip
+
+    def profiles(self, fields: Sequence[Mapping[str, Any]]) -> Longs:
+        """Ids [n, m] of what the profiles of n people say, as far as this version reads profiles."""
+        return self.manifest.profile.tag_rows([as_words(one) for one in fields])
+
+    def _known(self, action: Longs) -> Longs:
+        """Actions that were named after the training are read as its first one."""
+        return np.where(action > self.beginning, 0, action)
+
+    def _content(self, fields: Sequence[dict[str, Any]], vectors: Sequence[Any], text: Floats) -> Floats:
+        read = self.manifest.fields
+        return self._item(
+            text=text,
+            tags=read.tag_rows(fields),
+            numbers=read.number_rows(fields),
+            brought=read.brought_rows(vectors),
+        ).copy()
+
+    def _texts(self, text: Floats) -> Floats:
+        out = self._item(text=text).copy()
+        out[~text.any(1)] = 0.0
         return out
 
-    def query(self, state: Floats) -> Floats:
-        """States [n, size] -> f(x) [n, dim], to be multiplied with item vectors."""
-        out: Floats = self._query.run(None, {"state": state})[0]
+    def _blended(self, rows: Sequence[Described], text: Floats) -> Floats:
+        out = self._texts(text)
+        for row, vector in zip(rows, out, strict=True):
+            for name, brought in row.vectors.items():
+                projected = np.asarray(brought, np.float32) @ brought_projection(name, len(brought))
+                vector += projected / max(float(np.linalg.norm(projected)), 1e-12)
+        return _unit(out)
+
+
+class _Graph:
+    """An ONNX session that is fed those of the named arrays that it reads."""
+
+    def __init__(self, path: Path) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._reads = [one.name for one in self._session.get_inputs()]
+
+    def __call__(self, **given: NDArray[Any]) -> Floats:
+        out: Floats = self._session.run(None, {name: given[name] for name in self._reads})[0]
         return out
 
 
-def _session(path: Path) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # graphs may declare inputs that they do not read
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+def _unit(rows: Floats) -> Floats:
+    """Rows at length 1; a zero row stays zero."""
+    out: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return out

@@ -1,15 +1,25 @@
 """A model version is a directory, complete or absent.
 
     versions/0001/
-        manifest.json   format, name, encoder, sizes, actions, fusion weights, and the sha256 of every other file
-        item.onnx       text [n, text_dim] -> vector [n, dim]                                       g(y)
-        step.onnx       state [n, size], x [n, dim], action, value, gap [n] -> state                one event
-        fold.onnx       state [n, size], x [n, k, dim], action, value, gap, mask [n, k] -> state    k events
-        query.onnx      state [n, size] -> asked [n, dim]                                           f(x)
+        manifest.json   format, name, encoder, sizes, actions, fields, fusion weights, what it was trained on, how good
+                        it was, and the sha256 of every other file
+        item.onnx       text [n, text_dim] (tags [n, m], numbers [n, f], brought [n, b]) -> vector [n, dim]     g(y)
+        step.onnx       state [n, size], x [n, dim], action, value, gap [n] -> next state                  one event
+        fold.onnx       state [n, size], x [n, k, dim], action, value, gap, mask [n, k] -> next state      k events
+        query.onnx      state [n, size] (x, action, value, gap of the newest event, since [n], profile [n, m])
+                        -> asked [n, dim]                                                                       f(x)
+        residual.npy    what its history adds to the vector of each item that was there in training [items, dim]
+        heads.npz       per-action logistic heads and their calibration
+        vectors.npy, index.faiss    item vectors as of the publication, and the large index over them
+        states.npz      states of all people, folded up to an offset; not part of what makes a version whole
+        card.md         the version in words, for people
+    versions/current    the numbers of the versions that were in use, one a line; the last one is
 
-It is written into a draft folder, synced, and renamed; a reader sees all of it or nothing. A directory whose
-manifest is missing, of another format, or whose hashes do not match is refused by name. `gap` is log1p of the
-seconds since the event before. An unknown item steps with x = 0.
+Version 0 has the four graphs alone. A graph has those of the inputs in brackets that it reads. A version is written
+into a draft folder, synced, and renamed; a reader sees all of it or nothing. A directory whose manifest is missing, of
+another format, whose hashes do not match, or which was trained on another log is refused by name. `gap` is log1p of
+the seconds since the event before, `since` of those from the newest event to the moment of asking. An unknown item
+steps with x = 0; a missing value is NaN; the action of nobody's first event, the beginning, is ``len(actions)``.
 """
 
 from __future__ import annotations
@@ -17,16 +27,19 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from penchant.errors import Corrupt
+from penchant.errors import Corrupt, NotFound
+from penchant.models.fields import Fields
 
-FORMAT = 1
+FORMAT = 2
 GRAPHS = ("item.onnx", "step.onnx", "fold.onnx", "query.onnx")
+STATES, INDEX = "states.npz", "index.faiss"
+_CURRENT = "current"
 
 
 class Fusion(Struct):
@@ -38,6 +51,22 @@ class Fusion(Struct):
     neighbour_decay: float
     neighbour_floor: float
     neighbour_power: float
+
+
+class Training(Struct):
+    """What a version was trained on, how, and how good it was. Times are Unix seconds."""
+
+    size: str
+    seed: int
+    epochs: float
+    recipe: dict[str, float | str | bool]
+    events: int
+    people: int
+    items: int
+    offset: int  # of the newest event that was learned from
+    newest: float  # its time
+    data: str  # fingerprint of the log: `fingerprint` of the names of its first ``items`` items
+    metrics: dict[str, float] = {}
 
 
 class Manifest(Struct):
@@ -52,11 +81,21 @@ class Manifest(Struct):
     fitted_on: int
     fusion: Fusion
     search: dict[str, float]
+    kind: str = "v0"
+    fields: Fields = Fields()
+    profile: Fields = Fields()
+    training: Training | None = None
     files: dict[str, str] = {}
     format: int = FORMAT
 
 
-def publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
+class _Format(Struct):
+    format: int = 1
+
+
+def publish(
+    folder: Path, manifest: Manifest, files: Mapping[str, bytes], states: bytes | None = None, use: bool = True
+) -> Path:
     """Write a version under ``folder`` and give it the next number; returns its directory."""
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / "draft"
@@ -64,18 +103,79 @@ def publish(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Pat
     draft.mkdir()
     for name, content in files.items():
         _write(draft / name, content)
+    if states is not None:
+        _write(draft / STATES, states)
     manifest.files = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    numbers = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-    path = folder / f"{max(numbers, default=0) + 1:04d}"
+    path = folder / f"{max((int(one.name) for one in published(folder)), default=0) + 1:04d}"
     manifest.name = f"{manifest.name}-{path.name}"
     _write(draft / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    _sync(draft)
     draft.rename(path)
+    _sync(folder)
+    if use:
+        use_version(folder, path.name)
     return path
 
 
-def newest(folder: Path) -> Path | None:
+def published(folder: Path) -> list[Path]:
+    """The directories of all versions, oldest first."""
     paths = [path for path in folder.glob("*") if path.name.isdigit()] if folder.exists() else []
-    return max(paths, key=lambda path: int(path.name), default=None)
+    return sorted(paths, key=lambda path: int(path.name))
+
+
+def find(folder: Path, name: str) -> Path:
+    """The directory of a version named by its number (3, 0003) or its name (medium-0003). Raises NotFound."""
+    number = name.rpartition("-")[2]
+    for path in published(folder):
+        if number.isdigit() and int(path.name) == int(number):
+            return path
+    raise NotFound(
+        "no such version was published.",
+        field="version",
+        value=name,
+        way_out=f"There are: {', '.join(path.name for path in published(folder)) or 'none'}.",
+    )
+
+
+def current(folder: Path) -> Path | None:
+    """The version in use: the last line of `current` whose directory is there, else the newest one."""
+    known = {path.name: path for path in published(folder)}
+    for name in reversed(_used(folder)):
+        if name in known:
+            return known[name]
+    return known[max(known, key=int)] if known else None
+
+
+def is_readable(path: Path) -> bool:
+    """Whether the manifest is of the format that this program reads; of an older one it is made anew."""
+    try:
+        return bool(msgspec.json.decode((path / "manifest.json").read_bytes(), type=_Format).format >= FORMAT)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return True  # `read_manifest` says what is wrong
+
+
+def use_version(folder: Path, name: str) -> None:
+    """From now on this is the version in use; an engine that has the folder open goes over to it within a second."""
+    used = [one for one in _used(folder) if one != name]
+    _write_used(folder, [*used, name])
+
+
+def roll_back(folder: Path) -> Path:
+    """Back to the version that was in use before. Raises NotFound where there was none."""
+    known = {path.name for path in published(folder)}
+    used = [name for name in _used(folder) if name in known]
+    if len(used) < 2:
+        raise NotFound("no version was in use before this one.", field="version", way_out="Name one: model use NUMBER.")
+    _write_used(folder, used[:-1])
+    return folder / used[-2]
+
+
+def fingerprint(names: Iterable[str]) -> str:
+    """Of a log, by the names of its items in order; they are never forgotten."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(name.encode() + b"\0")
+    return digest.hexdigest()[:32]
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -92,8 +192,8 @@ def read_manifest(path: Path) -> Manifest:
         raise refuse(f"its manifest cannot be read: {error}.") from None
     if manifest.format != FORMAT:
         raise refuse(f"its format is {manifest.format}, this program reads {FORMAT}.")
-    for name in GRAPHS:
-        if name not in manifest.files or not (path / name).exists():
+    for name in dict.fromkeys((*GRAPHS, *manifest.files)):
+        if name not in manifest.files or not (path / name).is_file():
             raise refuse(f"{name} is missing.")
     for name, digest in manifest.files.items():
         if hashlib.sha256((path / name).read_bytes()).hexdigest() != digest:
@@ -101,8 +201,34 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
+def forget_states(folder: Path) -> None:
+    """Delete the folded states of all versions: somebody in them was erased. They are folded from the log again."""
+    for path in published(folder):
+        (path / STATES).unlink(missing_ok=True)
+
+
+def _used(folder: Path) -> list[str]:
+    path = folder / _CURRENT
+    return path.read_text(encoding="ascii").split() if path.exists() else []
+
+
+def _write_used(folder: Path, names: list[str]) -> None:
+    draft = folder / f"{_CURRENT}.draft"
+    _write(draft, "".join(f"{name}\n" for name in names).encode())
+    draft.rename(folder / _CURRENT)
+    _sync(folder)
+
+
 def _write(path: Path, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,6 +1,7 @@
 """How candidates are scored: a fixed log-linear fusion of absolute features.
 
-    text         f(x) . g(y), the cosine of what the person is about and what the item is about
+    text         f(x) . g(y), the cosine of what the person is about and what the item is about; in a trained version
+                 it is called `learned`, and is the logit of the item being next
     transitions  log(1 + P / floor), P: what followed the person's last five items, by share
     neighbours   log(1 + C / floor), C: shrunk cosine of co-occurrence with the last ten
     popularity   log(1 + recent popularity)
@@ -21,7 +22,6 @@ from numpy.typing import NDArray
 
 from penchant import kernels
 from penchant.kernels import Asked, Scratch
-from penchant.models.cold_start import FEATURES
 from penchant.models.versions import Fusion
 from penchant.storage.counts import Counts
 from penchant.storage.item_index import ItemIndex
@@ -35,11 +35,12 @@ class Ranker:
 
     def __init__(self, index: ItemIndex, counts: Counts, fusion: Fusion, search: Mapping[str, float]) -> None:
         self._index, self._counts, self.fusion, self._search = index, counts, fusion, dict(search)
-        self._weights = np.array([fusion.weights[name] for name in FEATURES], np.float32)
+        self.features = tuple(fusion.weights)  # in the order of `kernels.features`
+        self._weights = np.array(list(fusion.weights.values()), np.float32)
 
     def score(self, scratch: Scratch, asked: Asked, items: Longs) -> tuple[Floats, Floats]:
-        """(features [n, 5] in the order of FEATURES, scores [n]) of items that retrieval has just gathered."""
-        features = np.empty((len(items), len(FEATURES)), np.float32)
+        """(features [n, 5] in the order of `features`, scores [n]) of items that retrieval has just gathered."""
+        features = np.empty((len(items), len(self._weights)), np.float32)
         kernels.features(
             scratch,
             items,
@@ -63,8 +64,8 @@ class Ranker:
         popular = np.maximum(self._counts.popular[items] * self._counts.decay(time), 0.0)
         known = {
             "words": np.log1p(np.array([bm25.get(item, 0.0) for item in items.tolist()])),
-            "text": vectors @ words,
-            "personal": vectors @ person,
+            "text": _cosines(vectors, words),
+            "personal": _cosines(vectors, person),
             "popularity": np.log1p(popular),
         }
         features = np.stack([known[name] for name in self._search], 1).astype(np.float32)
@@ -73,3 +74,9 @@ class Ranker:
     @property
     def search_features(self) -> tuple[str, ...]:
         return tuple(self._search)
+
+
+def _cosines(vectors: Floats, asked: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(asked)
+    out: Floats = vectors @ asked / np.maximum(lengths, 1e-12)
+    return out

@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH = 150, 200, 200, 100, 50  # the most that each source gives
+MORE = 2000  # seen items that the dense source makes up for
 WITHIN_CONDITION = 500
 _SCANNED = 20_000
 _COUNTED = 1 << 16  # an item met more often counts as met so often
@@ -35,8 +36,12 @@ class Retrieval:
         self.mark = 0
         self._spoken = self._union = np.zeros(0, np.int64)
 
-    def candidates(self, asked: Asked, also: list[tuple[int, Longs]]) -> Longs:
-        """The union of all sources' best, for one query; ``also``: what was found elsewhere, by source."""
+    def candidates(self, asked: Asked, also: list[tuple[int, Longs]], hidden: int = 0) -> Longs:
+        """The union of all sources' best, for one query; ``also``: what was found elsewhere, by source.
+
+        ``hidden``: how many items will be taken out again since the person has seen them; the dense source, which
+        finds those first, is asked for as many more.
+        """
         self._new_query()
         counts, scratch = self.counts, self.scratch
         spoken = kernels.gather(
@@ -56,7 +61,7 @@ class Retrieval:
         for source, items in (
             (kernels.TRANSITIONS, kernels.strongest(scratch, kernels.TRANSITION, self._spoken, spoken, TRANSITIONS)),
             (kernels.NEIGHBOURS, kernels.strongest(scratch, kernels.NEIGHBOUR, self._spoken, spoken, NEIGHBOURS)),
-            (kernels.DENSE, self._dense(asked.vector)),
+            (kernels.DENSE, self._dense(asked.vector, DENSE + min(hidden, MORE))),
             (kernels.POPULAR, self._popular()),
             (kernels.FRESH, self.fresh),
             *also,
@@ -68,7 +73,7 @@ class Retrieval:
         """Candidates of a search: what holds the words, and what is near to what they mean."""
         self._new_query()
         n = kernels.union(self.scratch, self.mark, found, kernels.WORDS, self._union, 0)
-        n = kernels.union(self.scratch, self.mark, self._dense(words), kernels.DENSE, self._union, n)
+        n = kernels.union(self.scratch, self.mark, self._dense(words, DENSE), kernels.DENSE, self._union, n)
         return self._union[:n]
 
     def came(self, items: Longs) -> None:
@@ -99,10 +104,10 @@ class Retrieval:
         popular = self.counts.most_popular(POPULAR)
         return popular[popular < self.index.items]
 
-    def _dense(self, vector: Floats) -> Longs:
+    def _dense(self, vector: Floats, limit: int) -> Longs:
         if not vector.any() or not self.index.items:
             return np.empty(0, np.int64)
-        return self.index.nearest(vector, DENSE)
+        return self.index.nearest(vector, limit)
 
     def _new_query(self) -> None:
         room = len(self.index.ready)

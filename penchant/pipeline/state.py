@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from penchant import kernels
 from penchant.kernels import MOVE, STEPPED
-from penchant.models.runtime import Version
-from penchant.storage.event_log import History
+from penchant.models.runtime import LastEvents, Version
+from penchant.storage.event_log import EventLog, History
 from penchant.storage.item_index import ItemIndex
 from penchant.storage.state_store import OTHER_VERSION, StateStore
 
@@ -27,6 +27,7 @@ Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
+KEPT = 1000  # a person's last events, which a state is folded from when it must be folded from the log
 _FOLDED_TOGETHER = 64
 
 
@@ -80,15 +81,24 @@ class UserStates:
         self._step(events, np.flatnonzero(moved))
         return status
 
-    def asked(self, people: Sequence[int]) -> Floats:
-        """f(x) [n, dim] of people, -1 for nobody known; states are folded again first where they must be."""
-        known = [person for person in dict.fromkeys(people) if 0 <= person < self.store.people]
-        self.settle(known)
+    def asked(self, people: Sequence[int], times: Sequence[float], profiles: Longs) -> Floats:
+        """f(x) [n, dim] of people, -1 for nobody known; states are folded again first where they must be.
+
+        ``times`` [n]: the moments of asking, Unix seconds; ``profiles`` [n, m]: see `Version.profiles`.
+        """
+        self.settle([person for person in dict.fromkeys(people) if 0 <= person < self.store.people])
         states = np.zeros((len(people), self.store.size), np.float32)
-        for row, person in enumerate(people):
-            if 0 <= person < self.store.people:
-                states[row] = self.store.now[person]
-        return self.version.query(states)
+        rows = np.array([row for row, person in enumerate(people) if 0 <= person < self.store.people], np.int64)
+        known = np.array(people, np.int64)[rows]
+        states[rows] = self.store.now[known]
+        last = self._beginnings(len(people))
+        rows, known = rows[self.store.ring.length[known] > 0], known[self.store.ring.length[known] > 0]
+        if len(known):
+            found = self._last(known)
+            last.x[rows], last.action[rows], last.value[rows], last.gap[rows] = found
+        since = np.zeros(len(people), np.float32)
+        since[rows] = _gap(np.array(times)[rows], self.store.ring.newest[known])
+        return self.version.query(states, last, since, profiles)
 
     def settle(self, people: Sequence[int]) -> None:
         """Make `now` of these people the fold of checkpoint and ring under the vectors of today."""
@@ -109,6 +119,19 @@ class UserStates:
         """Go over to another version; states are folded from the log as they are needed."""
         self.store, self.version = self.store.of_other_size(version.manifest.state_size), version
 
+    def adopt(self, store: StateStore, version: Version) -> None:
+        """Go over to another version, whose states were folded beside these."""
+        self.store, self.version = store, version
+
+    def follow(self, log: EventLog, after: int, upto: int) -> None:
+        """Take in what the log holds after an offset, for everybody."""
+        amended = log.amended_between(after, upto)
+        for people, history in log.interactions(after, upto):
+            taken, kept = _interactions(people, history), ~np.isin(people, list(amended))
+            self.take(taken if kept.all() else Interactions._make(array[kept] for array in taken))
+        for person in amended:
+            self.replace(person, self._history(person, upto))
+
     def clear(self, person: int) -> None:
         self.store.ensure(person + 1)
         self.store.clear(person)
@@ -123,17 +146,7 @@ class UserStates:
         self.store.clear(person)
         if not len(history.offset):
             return
-        self.take(
-            Interactions(
-                np.full(len(history.offset), person, np.int64),
-                history.item,
-                history.words,
-                history.action,
-                history.value,
-                history.time,
-                history.offset,
-            )
-        )
+        self.take(_interactions(np.full(len(history.offset), person, np.int64), history))
 
     def recent(self, person: int, positive: NDArray[np.bool_]) -> Longs:
         """The items a person last acted on with approval, newest first, at most kernels.ASKED."""
@@ -169,18 +182,28 @@ class UserStates:
         if not len(rows):
             return
         people = events.people[rows]
-        ring, last = self.store.ring, self.store.ring.length[people] - 1
-        x = self._inputs(ring.item[people, last], ring.words[people, last], ring.offset[people, last])
-        before = np.where(last > 0, ring.time[people, last - 1], ring.anchor[people])
-        gap = _gap(ring.time[people, last], before)
-        self.store.now[people] = self.version.step(
-            self.store.now[people],
-            x,
-            ring.action[people, last].astype(np.int64),
-            np.nan_to_num(ring.value[people, last]),
-            gap,
-        )
+        self.store.now[people] = self.version.step(self.store.now[people], *self._last(people))
         self.store.folded[people[self._changed(people, 1) == 0]] = self._index.clock
+
+    def _last(self, people: Longs) -> LastEvents:
+        """The newest events of people who have some."""
+        ring, last = self.store.ring, self.store.ring.length[people] - 1
+        before = np.where(last > 0, ring.time[people, last - 1], ring.anchor[people])
+        return LastEvents(
+            self._inputs(ring.item[people, last], ring.words[people, last], ring.offset[people, last]),
+            ring.action[people, last].astype(np.int64),
+            ring.value[people, last],
+            _gap(ring.time[people, last], before),
+        )
+
+    def _beginnings(self, people: int) -> LastEvents:
+        """What stands for the newest event of people who have none."""
+        return LastEvents(
+            np.zeros((people, self._index.dim), np.float32),
+            np.full(people, self.version.beginning),
+            np.full(people, np.nan, np.float32),
+            np.zeros(people, np.float32),
+        )
 
     def _fold(self, people: Longs, lengths: NDArray[np.integer]) -> Floats:
         """Checkpoints of people [n] folded with the oldest ``lengths`` [n] events of their rings."""
@@ -196,7 +219,7 @@ class UserStates:
             self.store.checkpoint[people],
             x.reshape(len(people), longest, -1),
             ring.action[people, :longest].astype(np.int64),
-            np.nan_to_num(ring.value[people, :longest]),
+            ring.value[people, :longest],
             _gap(times, before),
             mask,
         )
@@ -207,9 +230,14 @@ class UserStates:
         x[items >= 0] = self._index.vector[items[items >= 0]]
         rows = np.flatnonzero(words)
         if len(rows):
-            x[rows] += self._word_vectors(offsets[rows].tolist())
-            x[rows] /= np.maximum(np.linalg.norm(x[rows], axis=1, keepdims=True), 1e-12)
+            x[rows] = self.version.joined(x[rows], self._word_vectors(offsets[rows].tolist()))
         return x
+
+
+def _interactions(people: Longs, history: History) -> Interactions:
+    return Interactions(
+        people, history.item, history.words, history.action, history.value, history.time, history.offset
+    )
 
 
 def _gap(times: NDArray[np.float64], before: NDArray[np.float64]) -> Floats:

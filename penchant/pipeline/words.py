@@ -62,7 +62,7 @@ class Words:
         read = self._texts.get(text)
         if read is None:
             return np.zeros(self.version.manifest.dim, np.float32)
-        vector: Floats = self.version.items(read[None])[0]
+        vector: Floats = self.version.words(read[None])[0]
         return vector
 
     def at(self, offsets: Sequence[int]) -> Floats:

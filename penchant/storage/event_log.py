@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.errors import Corrupt, Unavailable
-from penchant.types import KINDS, Event
+from penchant.types import KINDS, Event, Kind
 
 FORMAT = 1
 DEDUPLICATION_DAYS = 7
@@ -36,7 +36,7 @@ _DAY = 86_400.0
 _KIND = {kind: number for number, kind in enumerate(KINDS)}
 _INTERACTION, _ITEM = _KIND["interaction"], _KIND["item"]
 _EVENTS = "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
-_ABOUT_THE_LOG = frozenset(("retraction", "alias", "erasure"))
+_ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure")
 _PAGE_BYTES = 1024  # ids and people are random: a commit rewrites a page for each, so pages are small
 _CHECKPOINT_BYTES = 32 * 2**20
 _WAL_BYTES = 256 * 2**20  # beyond this, writers wait for the rest of a checkpoint, so that the WAL starts over
@@ -118,6 +118,10 @@ class Names:
             self._name.append(name)
             self._fresh.append((number, name))
         return number
+
+    def first(self, count: int) -> list[str]:
+        """The names of the first ``count`` numbers."""
+        return [name or "" for name in self._name[:count]]
 
     def known(self, number: int) -> bool:
         """Whether the number has its name still."""
@@ -416,6 +420,15 @@ class EventLog:
     def retracted(self) -> frozenset[int]:
         """Offsets of interactions that did not happen after all."""
         return frozenset(row[0] for row in self._read().execute("SELECT offset FROM retracted"))
+
+    def amended_between(self, after: int, upto: int) -> set[int]:
+        """People whose histories were changed by a retraction, an alias or an erasure after an offset."""
+        found = self._read().execute(
+            "SELECT person FROM events WHERE offset > ? AND offset <= ? AND kind IN (?, ?, ?)"
+            " UNION SELECT session FROM aliases WHERE by > ? AND by <= ?",
+            (after, upto, *(_KIND[kind] for kind in _ABOUT_THE_LOG), after, upto),
+        )
+        return {int(row[0]) for row in found.fetchall() if row[0] >= 0}
 
     def items_sent(self, after: int) -> set[int]:
         """Items that were sent or removed after an offset."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -45,7 +46,7 @@ class ItemIndex:
         self.ready = np.zeros(0, np.uint8)  # known, available, not removed
         self.created = np.zeros(0)
         self._view: tuple[Built | None, Longs] = (None, np.zeros(0, np.int64))  # read as one, so that a swap is one
-        self._replaced = 0
+        self._generation = 0  # of vectors; another one with every version
         self._mutex = threading.Lock()
         self._building: threading.Thread | None = None
 
@@ -80,24 +81,39 @@ class ItemIndex:
         fresh = buffer[_largest(self.vector[buffer] @ asked, limit)]
         return np.concatenate((fresh, found))  # one that stands in both is met twice, which a union does not mind
 
-    def prepare(self, vectors: Floats) -> Built | None:
-        """The large index over vectors that `replace_all` will bring; made outside any lock."""
-        return Built(vectors) if len(vectors) > EXACT else None
+    def fill(self, vectors: Floats, differing: Longs, built: Built | None) -> None:
+        """All vectors [n, dim] at once, into an empty index; ``differing`` ones are not as they were published.
 
-    def replace_all(self, vectors: Floats, prepared: Built | None) -> None:
-        """All vectors at once, of another model version; states fold again. What came since is in the buffer."""
+        ``built``: the large index over them as they were published, used where few of them differ. What was published
+        stands at epoch 1, what differs at 2.
+        """
+        self.ensure(len(vectors))
+        self.vector[: len(vectors)], self.epoch[: len(vectors)] = vectors, 1
+        self.epoch[differing], self.clock = 2, 2
+        if len(vectors) > EXACT:
+            usable = built is not None and len(differing) <= BUFFER
+            self._view = (built, differing) if usable else (Built(vectors), np.zeros(0, np.int64))
+
+    def adopt(self, other: ItemIndex) -> None:
+        """Take over vectors, epochs and the large index of another one, built beside this one under another version.
+
+        What is known and ready stays. ``other`` is not used any more.
+        """
+        other.ensure(self.items)
+        room = len(self.ready)
         with self._mutex:
-            self.clock += 1
-            self.vector = np.zeros((len(self.ready), vectors.shape[1]), np.float32)
-            self.vector[: len(vectors)] = vectors
-            self.dim = vectors.shape[1]
-            self.epoch[: self.items] = self._replaced = self.clock
-            self._view = (prepared, np.arange(len(vectors), self.items))
+            self.dim = other.dim
+            self.vector, self.epoch = other.vector[:room], other.epoch[:room]
+            if len(self.vector) < room:
+                self.vector, self.epoch = grown(self.vector, room), grown(self.epoch, room)
+            self.clock = other.clock
+            self._generation += 1
+            self._view = other._view
 
     def rebuild(self) -> None:
         """Build the large index now, in this thread, if the catalogue needs one."""
         if self.items > EXACT:
-            self._swap(Built(self.vector[: self.items].copy()), self.clock)
+            self._swap(Built(self.vector[: self.items].copy()), self.clock, self._generation)
 
     def wait(self) -> None:
         """Wait for a build in the background."""
@@ -107,19 +123,19 @@ class ItemIndex:
     def _build(self) -> None:
         if self._building is not None and self._building.is_alive():
             return
-        vectors, begun = self.vector[: self.items].copy(), self.clock
+        vectors, begun, generation = self.vector[: self.items].copy(), self.clock, self._generation
 
         def build() -> None:
             lower_priority()
-            self._swap(Built(vectors), begun)
+            self._swap(Built(vectors), begun, generation)
 
         self._building = threading.Thread(target=build, name="penchant-index", daemon=True)
         self._building.start()
 
-    def _swap(self, built: Built, begun: int) -> None:
+    def _swap(self, built: Built, begun: int, generation: int) -> None:
         """From one index to the next; what changed since ``begun`` stays in the buffer."""
         with self._mutex:
-            if begun < self._replaced:
+            if generation != self._generation:
                 return  # built over vectors of another version
             buffer = self._view[1]
             self._view = (built, buffer[self.epoch[buffer] > begun])
@@ -155,4 +171,15 @@ class Built:
         rows = np.random.default_rng(0).permutation(len(vectors))[:_TRAIN]
         index.train(vectors[rows])
         index.add(vectors)
-        self.index = index
+        self.index: Any = index
+
+    def serialised(self) -> bytes:
+        return bytes(faiss.serialize_index(self.index).tobytes())
+
+    @classmethod
+    def read(cls, path: Path) -> Built:
+        """An index that was published with a version."""
+        self = cls.__new__(cls)
+        self.index = faiss.deserialize_index(np.fromfile(path, np.uint8))
+        self.index.nprobe = max(8, self.index.nlist // 10)
+        return self

@@ -11,6 +11,7 @@ renamed. A snapshot carries the log offset it stands at; what came after is repl
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import zipfile
 from collections.abc import Mapping
@@ -114,6 +115,23 @@ def write_snapshot(folder: Path, offset: int, arrays: Mapping[str, NDArray[Any]]
     _sync(folder)
     drop_snapshots(folder, keep=path)
     return path
+
+
+def packed(arrays: Mapping[str, NDArray[Any]], offset: int) -> bytes:
+    """States of a model version, as they are published with it."""
+    out = io.BytesIO()
+    np.savez(out, offset=np.int64(offset), format=np.int64(_FORMAT), **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
+    """What `packed` wrote; None where there is nothing, or of another format: states are folded from the log then."""
+    try:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    return found if int(found.get("format", -1)) == _FORMAT else None
 
 
 def drop_snapshots(folder: Path, keep: Path | None = None) -> None:

@@ -22,7 +22,7 @@ from penchant.models.cold_start import (
     fixed_projection,
     publish_version_0,
 )
-from penchant.models.runtime import Version
+from penchant.models.runtime import LastEvents, Version
 from tests.conftest import NOW
 
 ACTIONS = {"click": 1.0, "buy": 1.5, "dislike": -0.5}
@@ -89,7 +89,7 @@ def test_a_projection_is_fitted_only_to_enough_items(tmp_path: Path) -> None:
 def test_items_have_length_one_and_an_item_without_text_stays_zero(version: Version) -> None:
     text = random(0, 3, 200)
     text[1] = 0.0
-    out = version.items(text)
+    out = version.words(text)
     np.testing.assert_allclose(np.linalg.norm(out, axis=1), [1, 0, 1], atol=1e-5)
     np.testing.assert_allclose(out[0], unit(text[0] @ fixed_projection(200)[1]), atol=1e-5)
 
@@ -122,14 +122,21 @@ def test_a_fold_passes_over_what_is_masked(version: Version, mask: list[bool], s
     np.testing.assert_allclose(masked, expected, rtol=1e-4, atol=1e-5)
 
 
+def asked(version: Version, state: np.ndarray) -> np.ndarray:
+    """Version 0 reads the state alone."""
+    n = len(state)
+    last = LastEvents(np.zeros((n, DIM), np.float32), np.zeros(n, np.int64), *np.zeros((2, n), np.float32))
+    return version.query(state, last, np.zeros(n, np.float32), np.zeros((n, 1), np.int64))
+
+
 def test_the_query_is_the_blend_of_both_parts_at_length_one(version: Version) -> None:
     state = random(5, 2, 2 * DIM)
     expected = unit(FAST_SHARE * unit(state[:, :DIM]) + (1 - FAST_SHARE) * unit(state[:, DIM:]))
-    np.testing.assert_allclose(version.query(state), expected, atol=1e-5)
+    np.testing.assert_allclose(asked(version, state), expected, atol=1e-5)
 
 
 def test_nobody_known_asks_for_nothing(version: Version) -> None:
-    assert not version.query(np.zeros((2, 2 * DIM), np.float32)).any()
+    assert not asked(version, np.zeros((2, 2 * DIM), np.float32)).any()
 
 
 def test_every_feature_has_its_weight() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from penchant.errors import Corrupt
+from penchant.errors import Corrupt, NotFound
 from penchant.models.cold_start import publish_version_0
 from penchant.models.runtime import Version
-from penchant.models.versions import GRAPHS, newest, read_manifest
+from penchant.models.versions import GRAPHS, current, read_manifest, roll_back, use_version
 from tests.conftest import NOW, OpenEngine
 
 
@@ -37,22 +38,45 @@ def test_versions_are_numbered_on_and_the_newest_is_found(version: Path) -> None
     for number in range(2, 12):
         assert publish(folder).name == f"{number:04d}"
     (folder / "10000").mkdir()
-    assert newest(folder) == folder / "10000"  # by number, not by letters
-    assert publish(folder).name == "10001"
+    assert publish(folder).name == "10001"  # by number, not by letters
+    (folder / "current").unlink()
+    assert current(folder) == folder / "10001"
 
 
 def test_a_draft_that_was_never_finished_is_ignored_and_written_over(version: Path) -> None:
     draft = version.parent / "draft"
     draft.mkdir()
     (draft / "step.onnx").write_bytes(b"half")
-    assert newest(version.parent) == version
+    assert current(version.parent) == version
     assert set(read_manifest(publish(version.parent)).files) == set(GRAPHS)
     assert not draft.exists()
 
 
-def test_where_there_are_no_versions_there_is_no_newest(tmp_path: Path) -> None:
-    assert newest(tmp_path / "nowhere") is None
-    assert newest(tmp_path) is None
+def test_where_there_are_no_versions_there_is_no_current(tmp_path: Path) -> None:
+    assert current(tmp_path / "nowhere") is None
+    assert current(tmp_path) is None
+
+
+def test_one_goes_over_to_a_version_and_back(version: Path) -> None:
+    folder = version.parent
+    second, third = publish(folder), publish(folder)
+    use_version(folder, version.name)
+    assert current(folder) == version
+    assert roll_back(folder) == current(folder) == third
+    assert roll_back(folder) == current(folder) == second
+
+
+def test_there_is_nothing_to_go_back_to_from_the_first_version(version: Path) -> None:
+    with pytest.raises(NotFound, match="no version was in use before"):
+        roll_back(version.parent)
+
+
+def test_a_version_that_was_deleted_is_not_gone_back_to(version: Path) -> None:
+    folder = version.parent
+    second, third = publish(folder), publish(folder)
+    shutil.rmtree(second)
+    assert current(folder) == third
+    assert roll_back(folder) == version
 
 
 def rewrite(version: Path, **changed: object) -> None:

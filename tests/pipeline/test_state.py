@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from penchant import Event
+from penchant import Event, Query
 from penchant.engine import Engine
 from penchant.kernels import LATE, MOVE, RING
 from penchant.models.cold_start import DIM, FAST, SLOW
@@ -74,7 +74,7 @@ def test_it_does_not_matter_how_events_are_batched(engine: Engine, sizes: Sequen
 
 
 def test_of_nobody_the_state_is_empty(engine: Engine) -> None:
-    assert not engine.parts.states.asked([-1, 99]).any()
+    assert not engine.parts.vectors_of([-1, 99], [Query(time=NOW)] * 2).any()
     assert engine.parts.states.newest(-1) == engine.parts.states.newest(99) == 0
 
 

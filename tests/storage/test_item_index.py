@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,16 +116,36 @@ def test_an_index_built_over_vectors_of_another_version_is_thrown_away(
         assert go_on.wait(30)
         return Built(vectors)
 
-    prepared = large.prepare(unit(9, 1500))
+    other = ItemIndex(large.dim)
+    other.fill(unit(9, 1500), np.zeros(0, np.int64), None)
     monkeypatch.setattr(item_index, "Built", slow)
     large.place(np.arange(100), unit(7, 100))
     assert begun.wait(30)
-    large.replace_all(unit(9, 1500), prepared)
+    large.adopt(other)
     go_on.set()
     large.wait()
-    assert large._view[0] is prepared
+    assert large._view[0] is other._view[0] is not None
     np.testing.assert_array_equal(large.vector[:1500], unit(9, 1500))
-    assert (large.epoch[:1500] == large.clock).all()
+    assert (large.epoch[:1500] <= large.clock).all()
+
+
+def test_the_large_index_of_a_published_version_is_used_until_too_much_differs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(item_index, "EXACT", 1000)
+    vectors = unit(9, 1500)
+    (tmp_path / "index.faiss").write_bytes(Built(vectors).serialised())
+    published = Built.read(tmp_path / "index.faiss")
+    for differing, used in ((10, True), (item_index.BUFFER + 1, False)):
+        index = ItemIndex(vectors.shape[1])
+        changed = np.arange(differing)
+        now = vectors.copy()
+        now[changed] *= -1
+        index.fill(now, changed, published)
+        assert (index._view[0] is published) == used
+        assert 3 in index.nearest(now[3], 10)
+        assert index.epoch[3] == 2
+        assert index.epoch[1499] == 1
 
 
 def test_an_index_from_a_snapshot_answers_alike(large: ItemIndex) -> None:
