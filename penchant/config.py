@@ -43,6 +43,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     neighbours      the dial: most neighbours kept for an item in each count table
     half_life_days  after so many days, an interaction counts half for recent popularity
     text_threads    threads that the language model may use; more than 1 only where nothing is served meanwhile
+    sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
     """
 
@@ -52,6 +53,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     neighbours: int = 256
     half_life_days: float = 7.0
     text_threads: int = 1
+    sensitive: tuple[str, ...] = ()
     snapshot_every: int = 200_000
     max_field_bytes: int = 65_536
     host: str = "127.0.0.1"
@@ -105,8 +107,11 @@ def _from_file(path: Path) -> dict[str, Any]:
         ) from None
 
 
+_NOT_PLAIN = frozenset(("actions", "sensitive"))
+
+
 def _from_environment() -> dict[str, str]:
-    plain = [name for name in Settings.__struct_fields__ if name != "actions"]
+    plain = [name for name in Settings.__struct_fields__ if name not in _NOT_PLAIN]
     return {name: os.environ[key] for name in plain if (key := f"PENCHANT_{name.upper()}") in os.environ}
 
 

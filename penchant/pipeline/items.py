@@ -68,6 +68,22 @@ def _as_text(value: Any) -> str:
     return ", ".join(one for one in value if isinstance(one, str)) if isinstance(value, list) else ""
 
 
+def text_vectors(encoder: TextEncoder | None, catalogue: Catalogue, texts: Sequence[str]) -> Floats:
+    """Vectors of texts [n, text dim] from the cache or the model; zero where a text is empty."""
+    if encoder is None:
+        return np.zeros((len(texts), 1), np.float32)
+    keys = [text_key(encoder.fingerprint, text) for text in texts]
+    known = catalogue.vectors(list(dict.fromkeys(keys)))
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known and text}
+    if missing:
+        fresh = dict(zip(missing, encoder.encode(list(missing.values())), strict=True))
+        if not catalogue.read_only:
+            catalogue.put_vectors(fresh.items())
+        known.update(fresh)
+    zero = np.zeros(encoder.dim, np.float32)
+    return np.stack([known.get(key, zero) for key in keys]) if texts else np.zeros((0, len(zero)), np.float32)
+
+
 class ItemTexts:
     """Reads texts of items in the background and hands vectors to ``place(rows, text vectors)``."""
 
@@ -132,17 +148,7 @@ class ItemTexts:
 
     def vectors(self, texts: Sequence[str]) -> Floats:
         """Vectors of texts [n, text dim] from the cache or the model; zero where a text is empty."""
-        if self._encoder is None:
-            return np.zeros((len(texts), 1), np.float32)
-        keys = [text_key(self._encoder.fingerprint, text) for text in texts]
-        known = self._catalogue.vectors(list(dict.fromkeys(keys)))
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known and text}
-        if missing:
-            fresh = dict(zip(missing, self._encoder.encode(list(missing.values())), strict=True))
-            self._catalogue.put_vectors(fresh.items())
-            known.update(fresh)
-        zero = np.zeros(self._encoder.dim, np.float32)
-        return np.stack([known.get(key, zero) for key in keys]) if texts else np.zeros((0, len(zero)), np.float32)
+        return text_vectors(self._encoder, self._catalogue, texts)
 
     def close(self) -> None:
         with self._changed:

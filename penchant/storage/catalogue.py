@@ -48,12 +48,17 @@ class Row(msgspec.Struct):
 class Catalogue:
     """One SQLite file; calls are serialised, and a call of many rows is one transaction."""
 
-    def __init__(self, folder: Path) -> None:
-        self._db = sqlite3.connect(folder / "catalogue.db", isolation_level=None, check_same_thread=False, timeout=30.0)
+    def __init__(self, folder: Path, read_only: bool = False) -> None:
+        self._mutex, self.read_only = threading.RLock(), read_only
+        path = folder / "catalogue.db"
+        if read_only:
+            uri = f"{path.resolve().as_uri()}?mode=ro"
+            self._db = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=30.0)
+            return
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768", "secure_delete=ON"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_SCHEMA)
-        self._mutex = threading.RLock()
 
     # -- items -----------------------------------------------------------------------------------------------------
 
@@ -122,6 +127,12 @@ class Catalogue:
         with self._mutex:
             row = self._db.execute("SELECT fields FROM people WHERE person = ?", (person,)).fetchone()
         return dict(msgspec.json.decode(row[0])) if row else {}
+
+    def profiles(self) -> dict[int, dict[str, Any]]:
+        """The profiles of all people that have one."""
+        with self._mutex:
+            rows = self._db.execute("SELECT person, fields FROM people").fetchall()
+        return {int(person): dict(msgspec.json.decode(fields)) for person, fields in rows}
 
     def forget(self, person: int) -> None:
         with self._mutex, self._transaction():

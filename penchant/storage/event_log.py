@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.errors import Corrupt, Unavailable
+from penchant.errors import Corrupt, NotFound, Unavailable
 from penchant.types import KINDS, Event, Kind
 
 FORMAT = 1
@@ -149,21 +149,30 @@ class Names:
 
 
 class EventLog:
-    """See the module. One process at a time holds a log; a second is refused with Unavailable."""
+    """See the module. One process at a time holds a log; a second is refused with Unavailable.
 
-    def __init__(self, folder: Path, durability: Literal["process", "power"] = "process") -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock_file = _only_process(folder)
+    ``read_only``: for a second program that reads what the first one writes; `end` is where the log stood when opened.
+    """
+
+    def __init__(
+        self, folder: Path, durability: Literal["process", "power"] = "process", read_only: bool = False
+    ) -> None:
         self.path = folder / "events.db"
         self._reader = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._mutex = threading.Lock()
+        self._closing = threading.Event()
+        if read_only:
+            self._open_to_read()
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock_file: TextIO | None = _only_process(folder)
         try:
             self._write = self._connect(durability)
             self._open_schema()
             self._load()
         except BaseException as error:
-            self._lock_file.close()
+            self._unlock()
             if type(error) is not sqlite3.DatabaseError:  # a subclass of it says what else is wrong
                 raise
             raise Corrupt(
@@ -172,9 +181,20 @@ class EventLog:
                 value=str(self.path),
                 way_out="Restore it, or use another folder.",
             ) from error
-        self._closing = threading.Event()
-        self._checkpointer = threading.Thread(target=self._checkpoint_loop, name="penchant-wal", daemon=True)
+        self._checkpointer: threading.Thread | None = threading.Thread(
+            target=self._checkpoint_loop, name="penchant-wal", daemon=True
+        )
         self._checkpointer.start()
+
+    def _open_to_read(self) -> None:
+        """Beside the process that holds the log: what is committed is read, nothing is written or locked."""
+        if not self.path.exists():
+            raise NotFound(
+                "there is no log here.", field="data", value=str(self.path), way_out="Name a data folder with --data."
+            )
+        self._lock_file = self._checkpointer = None
+        self._write = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        self._load()
 
     def _load(self) -> None:
         """Read what is kept in memory; at the start, and after a transaction that failed."""
@@ -470,10 +490,15 @@ class EventLog:
 
     def close(self) -> None:
         self._closing.set()
-        self._checkpointer.join()
+        if self._checkpointer is not None:
+            self._checkpointer.join()
         for connection in (*self._readers, self._write):
             connection.close()
-        self._lock_file.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock_file is not None:
+            self._lock_file.close()
 
     def _connect(self, durability: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)

@@ -6,6 +6,7 @@ of the batch and shared negatives with the logQ correction (Bengio & Senécal 20
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -56,3 +57,16 @@ def full_softmax(asked: Tensor, table: Tensor, target: Tensor, hidden: tuple[Ten
     none = torch.zeros(0, dtype=torch.int64, device=asked.device)
     loss: Tensor = _FullSoftmax.apply(asked, table, target, *(hidden or (none, none)))
     return loss
+
+
+def sampled_softmax(asked: Tensor, table: Tensor, target: Tensor, negatives: Tensor, items: int) -> Tensor:
+    """Sum of cross-entropies over the target and shared, uniformly drawn negatives, with the logQ correction.
+
+    asked [n, dim], table [m, dim] of the items in use, target [n] and negatives [k] numbered in it, of ``items`` in
+    all. A uniform draw is each of k with probability 1 / items, so its logit stands for items / k of them; a negative
+    that is the target itself does not count.
+    """
+    own = (asked.float() * table[target].float()).sum(-1)
+    logits = (asked @ table[negatives].T).float() + math.log(items / len(negatives))
+    logits = logits.masked_fill(negatives[None] == target[:, None], float("-inf"))
+    return (torch.logsumexp(torch.cat((own[:, None], logits), -1), -1) - own).sum()

@@ -1,0 +1,274 @@
+"""Training the state and the item encoder together, on windows of histories, to predict the item that comes next.
+
+    every epoch   histories are cut into windows at other places, windows of a length go into one batch
+    every batch   table = g(all items); asked = f(scan(windows)); softmax of asked . table against what came next
+    after each    the average of the weights is measured on validation; what was best is kept
+
+The order of batches follows from (seed, epoch), all else that is random from torch's generator, which a checkpoint
+holds: a run that was killed goes on bit for bit as if it had not been. Matrix products are bfloat16, on a CPU too;
+sums and the recurrence are float32.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from penchant.learning import dataset
+from penchant.learning.dataset import Batch, Histories, Windows
+from penchant.learning.recipe import Recipe
+from penchant.models.torch.item_encoder import Content
+from penchant.models.torch.losses import FULL, full_softmax, sampled_softmax
+from penchant.models.torch.scorer import Model, Told
+
+Longs = NDArray[np.int64]
+
+CHECKPOINT_S = 60.0
+
+
+class Data(NamedTuple):
+    """What a model is trained on. ``content`` and ``typed`` are tensors; ``profile`` [people, ids]."""
+
+    histories: Histories
+    items: int
+    beginning: int
+    content: Content | None
+    typed: Tensor | None
+    profile: Tensor
+
+
+class Report(NamedTuple):
+    """Where a training stands; ``validation`` after each epoch: (epoch, NDCG@10), ``best``: of them."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    events_per_s: float
+    validation: list[tuple[int, float]]
+
+
+class Trainer:
+    """One training. ``validate(model)`` gives the figure to be large; without it, all epochs are run.
+
+    ``checkpoint``: a file to go on from where there is one, written every minute and after every epoch.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Data,
+        recipe: Recipe,
+        *,
+        validate: Callable[[Model], float] | None = None,
+        told: Callable[[Report], None] | None = None,
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.recipe, self.data = recipe, data
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model, self.averaged = model.to(self.device), copy.deepcopy(model).to(self.device)
+        self.data = Data(*(_moved(part, self.device) for part in data))
+        self._validate, self._told, self._file = validate, told, checkpoint
+        self._optimizer = _optimizer(self.model, recipe)
+        self._gaps = data.histories.gaps()
+        self.epoch = self.batch = self.step = 0
+        self.curve: list[tuple[int, float]] = []
+        self.losses: list[float] = []
+        self._loss = self._predicted = 0.0
+        self._best: dict[str, Tensor] = {}
+        self._resume()
+
+    def run(self, epochs: int | None = None) -> Model:
+        """Train up to ``epochs`` (or as the recipe says), and give the average of weights that was best."""
+        saved = time.monotonic()
+        for self.epoch in range(self.epoch, epochs or self.recipe.epochs):
+            windows, batches = self._plan(self.epoch)
+            begun, done = time.monotonic(), 0
+            while self.batch < len(batches):
+                done += self._learn(windows.rows(batches[self.batch]), len(batches))
+                self.batch += 1
+                self._tell(len(batches), done / max(time.monotonic() - begun, 1e-9))
+                if time.monotonic() - saved > CHECKPOINT_S and self.batch < len(batches):
+                    self._save()
+                    saved = time.monotonic()
+            self.losses.append(self._loss / max(self._predicted, 1.0))
+            self._loss = self._predicted = 0.0
+            self.batch = 0
+            if self._is_over():
+                break
+            self.epoch += 1
+            self._save()
+            saved = time.monotonic()
+        if self._best:
+            self.averaged.load_state_dict(self._best)
+        return self.averaged.eval()
+
+    @property
+    def best_epoch(self) -> int:
+        """The number of epochs after which validation was best."""
+        return max(self.curve, key=lambda point: point[1])[0] if self.curve else len(self.losses)
+
+    def _plan(self, epoch: int) -> tuple[Windows, list[Longs]]:
+        random = np.random.default_rng((self.recipe.seed, epoch))
+        windows = dataset.cut(self.data.histories, self.recipe.window, random)
+        return windows, dataset.batches(windows, self.recipe.tokens, random)
+
+    def _learn(self, windows: Windows, batches: int) -> int:
+        batch = dataset.collate(self.data.histories, self._gaps, windows, self.data.beginning)
+        predicted = int((batch.target >= 0).sum())
+        if not predicted:
+            return 0
+        self.model.train()
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate(batches)
+        self._optimizer.zero_grad()
+        loss = self._loss_of(batch)
+        (loss / predicted).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self._optimizer.step()
+        self.step += 1
+        self._average()
+        self._loss, self._predicted = self._loss + loss.item(), self._predicted + predicted
+        return predicted
+
+    def _loss_of(self, batch: Batch) -> Tensor:
+        with autocast(self.device):
+            if self.data.items > FULL:
+                return self._sampled_loss(batch)
+            told = as_told(batch, self.data.profile, self.device)
+            table = self.model.table(torch.arange(self.data.items, device=self.device), self.data.content)
+            asked = self.model.asked(told, table, self._typed(told)).to(torch.bfloat16)
+            target = told.target.T[told.target.T >= 0]
+            hidden = _tensors(dataset.seen_pairs(batch), self.device) if self.recipe.hide_seen else None
+            return full_softmax(asked, table, target, hidden)
+
+    def _sampled_loss(self, batch: Batch) -> Tensor:
+        """Only the items of the batch and the negatives are encoded; they are numbered among themselves."""
+        drawn = torch.randint(self.data.items, (self.recipe.negatives,)).numpy()
+        met = np.concatenate((batch.item[batch.item >= 0], batch.target[batch.target >= 0], drawn))
+        used, places = np.unique(met, return_inverse=True)
+        number = np.zeros(self.data.items, np.int64)
+        number[used] = np.arange(len(used))
+        local = batch._replace(
+            item=np.where(batch.item >= 0, number[batch.item], -1),
+            target=np.where(batch.target >= 0, number[batch.target], -1),
+        )
+        told = as_told(local, self.data.profile, self.device)
+        items = torch.from_numpy(used).to(self.device)
+        table = self.model.table(items, self.data.content.rows(items) if self.data.content else None)
+        asked = self.model.asked(told, table, self._typed(told))
+        negatives = torch.from_numpy(places[-len(drawn) :]).to(self.device)
+        return sampled_softmax(asked, table, told.target.T[told.target.T >= 0], negatives, self.data.items)
+
+    def _typed(self, told: Told) -> Tensor | None:
+        return self.model.typed(self.data.typed) if self.data.typed is not None and len(self.data.typed) else None
+
+    def _rate(self, batches: int) -> float:
+        done = min(1.0, (self.epoch * batches + self.batch) / (batches * self.recipe.epochs))
+        cosine = 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * done))
+        return self.recipe.learning_rate * min(1.0, (self.step + 1) / self.recipe.warm_up) * cosine
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        kept = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        for averaged, now in zip(self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True):
+            averaged.lerp_(now, 1.0 - kept)
+
+    def _is_over(self) -> bool:
+        """After an epoch: measure it, keep the best, and say whether there was no better one for long enough."""
+        if self._validate is None:
+            return False
+        figure = self._validate(self.averaged.eval())
+        self.curve.append((self.epoch + 1, figure))
+        if self.best_epoch == self.epoch + 1:
+            self._best = {name: value.clone() for name, value in self.averaged.state_dict().items()}
+        self._tell(1, 0.0)
+        return self.epoch + 1 - self.best_epoch >= self.recipe.patience
+
+    def _tell(self, batches: int, events_per_s: float) -> None:
+        if self._told:
+            loss = self._loss / self._predicted if self._predicted else (self.losses or [0.0])[-1]
+            self._told(
+                Report(self.epoch, self.recipe.epochs, self.batch, batches, loss, events_per_s, list(self.curve))
+            )
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        if self._file is None:
+            return
+        content = {
+            "recipe": repr(self.recipe),
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "best": self._best,
+            "where": [self.epoch, self.batch, self.step],
+            "sums": [self._loss, self._predicted],
+            "curve": self.curve,
+            "losses": self.losses,
+        }
+        draft = self._file.with_suffix(".draft")
+        with open(draft, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self._file)
+
+    def _resume(self) -> None:
+        if self._file is None or not self._file.exists():
+            return
+        content: dict[str, Any] = torch.load(self._file, map_location=self.device, weights_only=True)
+        if content["recipe"] != repr(self.recipe):
+            return
+        self.model.load_state_dict(content["model"])
+        self.averaged.load_state_dict(content["averaged"])
+        self._optimizer.load_state_dict(content["optimizer"])
+        torch.set_rng_state(content["random"].cpu())
+        self._best = content["best"]
+        self.epoch, self.batch, self.step = content["where"]
+        self._loss, self._predicted = content["sums"]
+        self.curve = [(int(epoch), float(figure)) for epoch, figure in content["curve"]]
+        self.losses = content["losses"]
+
+
+def as_told(batch: Batch, profile: Tensor, device: torch.device) -> Told:
+    """A batch as the model takes it."""
+    parts = _tensors((batch.item, batch.words, batch.action, batch.value, batch.gap, batch.since, batch.target), device)
+    return Told(*parts, profile[torch.from_numpy(batch.person).to(profile.device)])
+
+
+def autocast(device: torch.device) -> Any:
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def _tensors(arrays: tuple[NDArray[Any], ...], device: torch.device) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(np.ascontiguousarray(array)).to(device, non_blocking=True) for array in arrays)
+
+
+def _moved(part: Any, device: torch.device) -> Any:
+    if isinstance(part, Content):
+        return Content(*(tensor.to(device) for tensor in part))
+    return part.to(device) if isinstance(part, Tensor) else part
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019); what is a vector (biases, norms, rates) does not decay."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [one for one in parameters if one.dim() > 1], "weight_decay": recipe.weight_decay},
+        {"params": [one for one in parameters if one.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))

@@ -1,0 +1,137 @@
+"""From a trained model to a version directory: graphs, residuals, vectors, index, and everybody's state.
+
+The states are folded by the engine's own code (`beside`), over the log that was learned from, with the version's own
+graphs: what the engine adopts is what it would have folded itself.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.learning.heads import Heads
+from penchant.learning.recipe import Recipe
+from penchant.learning.source import Source
+from penchant.models import cold_start, versions
+from penchant.models.runtime import Version
+from penchant.models.torch import export
+from penchant.models.torch.scorer import Model
+from penchant.models.versions import INDEX, Manifest, Training
+from penchant.storage.item_index import EXACT, Built
+from penchant.storage.state_store import packed
+
+
+def publish(
+    folder: Path,
+    source: Source,
+    model: Model,
+    recipe: Recipe,
+    *,
+    epochs: int,
+    metrics: Mapping[str, float],
+    heads: Heads | None = None,
+) -> Path:
+    """Write a version under ``folder``; it is not in use until somebody says so. Returns its directory."""
+    model = model.cpu().eval()
+    files = {
+        "item.onnx": export.item_graph(model.item),
+        "step.onnx": export.step_graph(model.user),
+        "fold.onnx": export.fold_graph(model.user),
+        "query.onnx": export.query_graph(model.user),
+        "residual.npy": _npy(model.item.residual.weight.detach().numpy()),
+    }
+    if heads is not None:
+        files["heads.npz"] = heads.packed()
+    manifest = _manifest(source, model, recipe, epochs, metrics)
+    with tempfile.TemporaryDirectory(prefix="penchant-publish-") as scratch:
+        draft = Version(versions.publish(Path(scratch), msgspec.structs.replace(manifest), files))
+        beside = source.beside(draft)
+        beside.place_all()
+        beside.start_states(source.upto)
+    vectors = beside.index.vector[: beside.index.items]
+    files["vectors.npy"] = _npy(vectors)
+    if len(vectors) > EXACT:
+        files[INDEX] = Built(vectors).serialised()
+    files["card.md"] = card(manifest).encode()
+    states = packed(beside.states.store.arrays(), source.upto)
+    return versions.publish(folder, manifest, files, states, use=False)
+
+
+def _manifest(source: Source, model: Model, recipe: Recipe, epochs: int, metrics: Mapping[str, float]) -> Manifest:
+    encoder, histories = source.encoder, source.histories
+    fusion = cold_start.default_fusion()
+    fusion.weights = {"learned": 1.0, "transitions": 0.0, "neighbours": 0.0, "popularity": 0.0, "freshness": 0.0}
+    return Manifest(
+        name=recipe.size,
+        kind="trained",
+        created=time.time(),
+        encoder=encoder.name if encoder else "none",
+        encoder_fingerprint=encoder.fingerprint if encoder else "none",
+        text_dim=max(source.text_dim, 1),
+        dim=recipe.dim,
+        state_size=model.user.size,
+        actions=source.weights,
+        fitted_on=len(source.rows),
+        fusion=fusion,
+        search=cold_start.default_search(),
+        fields=source.fields,
+        profile=source.profile,
+        training=Training(
+            size=recipe.size,
+            seed=recipe.seed,
+            epochs=epochs,
+            recipe=msgspec.structs.asdict(recipe),
+            events=len(histories.item),
+            people=int((np.diff(histories.start) > 0).sum()),
+            items=source.items,
+            offset=source.upto,
+            newest=float(histories.time.max(initial=0.0)),
+            data=versions.fingerprint(source.log.items.first(source.items)),
+            metrics=dict(metrics),
+        ),
+    )
+
+
+def card(manifest: Manifest) -> str:
+    """The version in words."""
+    training = manifest.training
+    if training is None:
+        return f"# {manifest.name}\n\nVersion 0: nothing was trained.\n"
+    newest = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(training.newest))
+    measured = "\n".join(f"- {name}: {value:.4f}" for name, value in training.metrics.items()) or "- nothing"
+    recipe = "\n".join(f"- {name}: {value}" for name, value in training.recipe.items())
+    reads = ", ".join([*manifest.fields.tags, *manifest.fields.numbers, *manifest.fields.brought]) or "none"
+    profile = ", ".join(manifest.profile.tags) or "nothing"
+    return f"""# A {training.size} model of what comes next
+
+Trained on {training.events:,} events of {training.people:,} people with {training.items:,} items, up to offset
+{training.offset} of the log; the newest event is of {newest}. {training.epochs:g} epochs, seed {training.seed}.
+
+- Item texts are read by {manifest.encoder}; fields that are read beside the text: {reads}.
+- Of profiles it reads: {profile}.
+- Actions that it knows: {", ".join(manifest.actions)}.
+- A person's state is {manifest.state_size} numbers, an item {manifest.dim}.
+
+## Measured, on events that were not learned from
+{measured}
+
+## Recipe
+{recipe}
+
+## Not for
+Another log: items are known by their numbers in this one. People of whom a decision with legal or similar effects is
+made.
+"""
+
+
+def _npy(array: NDArray[np.float32]) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()

@@ -1,0 +1,88 @@
+"""One dial, the rest derived: how large a model is and how it is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from penchant.errors import InvalidInput, Unavailable
+
+Size = Literal["small", "medium", "large"]
+SIZES: tuple[Size, ...] = ("small", "medium", "large")
+_WIDTHS = {"small": (64, 64, 64), "medium": (128, 128, 128), "large": (128, 256, 128)}  # dim, width, state of a block
+
+
+class Recipe(Struct, frozen=True, kw_only=True):
+    """All that decides what a training does, next to the data. Measured on MovieLens-1M: docs/log.md.
+
+    tokens      places in a batch: events and padding
+    window      events that are learned from in one go; a state served has no such end
+    epochs      of the cosine schedule; training stops earlier where validation does not improve for ``patience`` epochs
+    average     decay of the average of weights that is what gets published
+    values      whether the values of events are read; ``since`` whether the time since the newest event is, when asked
+    hide_seen   whether what a person has met is left out of the softmax
+    negatives   shared by a batch, where the catalogue is too large for the full softmax
+    """
+
+    size: Size
+    dim: int
+    width: int
+    state: int
+    blocks: int = 2
+    dropout: float = 0.3
+    residual_dropout: float = 0.1
+    learning_rate: float = 2e-3
+    warm_up: int = 100
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    tokens: int = 8192
+    window: int = 600
+    epochs: int = 16
+    patience: int = 3
+    average: float = 0.999
+    values: bool = True
+    since: bool = True
+    text: bool = True
+    hide_seen: bool = True
+    negatives: int = 2048
+    decay: Literal["gated", "fixed"] = "gated"
+    seed: int = 0
+
+
+def derive(size: str, *, repeats: float = 0.0, **changed: object) -> Recipe:
+    """The recipe of a size for data with this share of repeated meetings. Raises InvalidInput for an unknown size."""
+    if size not in _WIDTHS:
+        raise InvalidInput("no such size.", field="size", value=size, way_out=f"Choose one of {', '.join(SIZES)}.")
+    dim, width, state = _WIDTHS[size]
+    plain = {"dim": dim, "width": width, "state": state, "hide_seen": repeats < 0.05}
+    return Recipe(size=size, **(plain | changed))  # type: ignore[arg-type]
+
+
+def memory_bytes(recipe: Recipe, items: int, text_dim: int, events: int) -> int:
+    """An estimate of what a training holds at once: weights and their moments, tables, activations, the data."""
+    weights = items * recipe.dim + recipe.blocks * recipe.width * (16 * recipe.width + 5 * recipe.state)
+    activations = recipe.tokens * recipe.blocks * (recipe.width * 40 + recipe.state * 30) * 4
+    logits = 2048 * min(items, 100_000) * 2 * 4
+    table = items * (recipe.dim * 8 + (text_dim + 128) * 2) * 4
+    return weights * 4 * 5 + activations + logits + table + events * 120 + 600 * 2**20
+
+
+def check_memory(needed: int) -> None:
+    """Raises Unavailable when the machine has less than ``needed`` bytes to give."""
+    free = _available()
+    if free is not None and needed > free:
+        raise Unavailable(
+            f"training needs about {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free.",
+            field="size",
+            way_out="Choose --size small, or free memory.",
+        )
+
+
+def _available() -> int | None:
+    info = Path("/proc/meminfo")
+    if not info.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in info.read_text(encoding="ascii").splitlines() if ":" in line)
+    return int(lines["MemAvailable"].split()[0]) * 1024

@@ -1,0 +1,174 @@
+"""From a data folder to a published version, which is used when it is better than version 0.
+
+    cut         what happened before the last tenth of the time, and after: validation
+    validate    train on what was before; stop where validation does not improve; this says for how many epochs
+    gate        version 0 and this model answer the same questions, through the real engine, in a folder of its own
+    refit       train on everything, for as many epochs
+    publish     with everybody's state folded; in use from the next moment on, if it passed the gate
+
+Nothing of validation reaches the model that is measured on it: neither weights nor counts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from penchant.evaluation import metrics
+from penchant.learning import heads as heads_of
+from penchant.learning import validation
+from penchant.learning.dataset import Histories, from_moment, repeats
+from penchant.learning.gate import Verdict, compare
+from penchant.learning.heads import Calibration, Heads
+from penchant.learning.pretrain import Data, Report, Trainer
+from penchant.learning.publish import publish
+from penchant.learning.recipe import Recipe, check_memory, derive, memory_bytes
+from penchant.learning.source import Source
+from penchant.models import versions
+from penchant.models.torch.scorer import Model
+
+TRAINING = "training"  # folder of checkpoints, beside the versions
+_LATER = 0.9
+
+
+class Options(NamedTuple):
+    """What a person chooses. ``changed``: parts of the recipe, by name."""
+
+    size: str = "medium"
+    refit: bool = True
+    gate: bool = True
+    use: bool = True
+    fresh: bool = False
+    changed: Mapping[str, object] = {}
+
+
+class Plan(NamedTuple):
+    """What follows from options and data, before anything is trained."""
+
+    recipe: Recipe
+    moment: float  # validation begins here, Unix seconds
+    events: int
+    people: int
+    items: int
+    memory: int  # bytes, an estimate
+    repeats: float
+
+
+class Outcome(NamedTuple):
+    path: Path
+    metrics: dict[str, float]
+    verdict: Verdict | None
+    used: bool
+
+
+class Told(NamedTuple):
+    """Whom to tell what is going on: a phase by name, a training's report, a count (what, done, of how many)."""
+
+    phase: Callable[[str], None]
+    report: Callable[[Report], None]
+    count: Callable[[str, int, int], None]
+
+
+def plan(source: Source, options: Options) -> Plan:
+    """Raises Unavailable when the machine's memory would not do."""
+    histories = source.histories
+    share = repeats(histories)
+    recipe = derive(options.size, repeats=share, **options.changed)
+    needed = memory_bytes(recipe, source.items, source.text_dim, len(histories.item))
+    check_memory(needed)
+    return Plan(
+        recipe=recipe,
+        moment=float(np.quantile(histories.time[histories.target], _LATER)),
+        events=len(histories.item),
+        people=int((np.diff(histories.start) > 0).sum()),
+        items=len(source.rows),
+        memory=needed,
+        repeats=share,
+    )
+
+
+def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcome:
+    """Train, measure, publish. A run that was stopped goes on where it stood, unless ``options.fresh``."""
+    checkpoints = source.folder / TRAINING
+    if options.fresh:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    checkpoints.mkdir(exist_ok=True)
+    told.phase("Training on what came before, measured on what came after")
+    trainer, data, found = _validated(source, planned, checkpoints / "validated.pt", told)
+    model = trainer.run()
+    found |= _measured(model, data, source.histories, planned)
+    calibration, action, of_actions = _calibrated(model, data, source.histories, planned)
+    found |= of_actions
+    verdict = None
+    if options.gate:
+        told.phase("The same questions to version 0 and to this model")
+        verdict = compare(source, model, planned.recipe, planned.moment, checkpoints / "gate", told.count)
+        found |= {"gate_ndcg10": verdict.trained, "gate_ndcg10_version_0": verdict.version_0}
+    epochs = trainer.best_epoch
+    if options.refit:
+        told.phase(f"Training on everything, {epochs} epochs")
+        model, data = _refitted(source, planned.recipe, epochs, checkpoints / "refitted.pt", told)
+    heads = _heads(model, data, calibration, action)
+    told.phase("Publishing, with everybody's state")
+    path = publish(
+        source.folder / "versions", source, model, planned.recipe, epochs=epochs, metrics=found, heads=heads
+    )
+    used = options.use and (verdict is None or verdict.passed)
+    if used:
+        versions.use_version(source.folder / "versions", path.name)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return Outcome(path, found, verdict, used)
+
+
+def _validated(
+    source: Source, planned: Plan, checkpoint: Path, told: Told
+) -> tuple[Trainer, Data, dict[str, float]]:
+    data = source.data(source.histories.before(planned.moment), planned.recipe)
+    everything = source.data(source.histories, planned.recipe).histories
+    windows = validation.some(from_moment(everything, planned.moment), everything)
+    trainer = Trainer(
+        source.model(planned.recipe),
+        data,
+        planned.recipe,
+        validate=lambda model: validation.places(model, trainer.data, everything, windows).ndcg(),
+        told=told.report,
+        checkpoint=checkpoint,
+    )
+    return trainer, trainer.data, {}
+
+
+def _measured(model: Model, data: Data, histories: Histories, planned: Plan) -> dict[str, float]:
+    """Validation figures of the model that was chosen, over all of validation."""
+    places = validation.places(model, data, histories, from_moment(histories, planned.moment))
+    low, high = metrics.interval(metrics.gains(places.place, 10), places.person)
+    return {"hr10": places.hit_rate(), "ndcg10": places.ndcg(), "ndcg10_low": low, "ndcg10_high": high}
+
+
+def _calibrated(
+    model: Model, data: Data, histories: Histories, planned: Plan
+) -> tuple[Calibration | None, np.ndarray, dict[str, float]]:
+    """Heads of a model that knows nothing of validation: how good they are there, and what calibrates them."""
+    earlier = validation.examples(model, data, data.histories)
+    action = heads_of.can_be_told_apart(earlier.done)
+    if not len(action):
+        return None, action, {}
+    fitted = heads_of.fit(earlier, action)
+    later = validation.examples(model, data, histories, since=planned.moment)
+    by = heads_of.calibration(fitted, later)
+    return by, action, {}
+
+
+def _refitted(source: Source, recipe: Recipe, epochs: int, checkpoint: Path, told: Told) -> tuple[Model, Data]:
+    data = source.data(source.histories, recipe)
+    trainer = Trainer(source.model(recipe), data, recipe, told=told.report, checkpoint=checkpoint)
+    return trainer.run(epochs), trainer.data
+
+
+def _heads(model: Model, data: Data, by: Calibration | None, action: np.ndarray) -> Heads | None:
+    if by is None:
+        return None
+    return heads_of.calibrated(heads_of.fit(validation.examples(model, data, data.histories), action), by)

@@ -1,0 +1,121 @@
+"""How good a model is on targets that it did not learn from: the full catalogue, in one pass over whole histories.
+
+The same question that `evaluation.replay` asks of the engine, without the engine: states go on with every event, the
+weights stand still. What the person has met is taken out, items that are not in the catalogue are not ranked.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from penchant.evaluation import metrics
+from penchant.learning import dataset
+from penchant.learning.dataset import Histories, Windows
+from penchant.learning.heads import Examples, done_within
+from penchant.learning.pretrain import Data, as_told, autocast
+from penchant.models.torch.scorer import Model
+
+Longs = NDArray[np.int64]
+
+_TOKENS = 16_384
+_CHUNK = 2048
+_MOST = 60_000  # targets looked at after each epoch
+
+
+class Places(NamedTuple):
+    """Where each target stood (from 0), whose it was, and which event of the histories it is; all [n]."""
+
+    place: Longs
+    person: Longs
+    event: Longs
+
+    def ndcg(self, k: int = 10) -> float:
+        return float(metrics.gains(self.place, k).mean()) if len(self.place) else 0.0
+
+    def hit_rate(self, k: int = 10) -> float:
+        return float(metrics.hits(self.place, k).mean()) if len(self.place) else 0.0
+
+
+@torch.no_grad()
+def places(model: Model, data: Data, histories: Histories, windows: Windows, allowed: Tensor | None = None) -> Places:
+    """Places of all counted targets of the windows. ``allowed`` [items]: what may be ranked; None: everything."""
+    model.eval()
+    device = next(model.parameters()).device
+    found: list[Places] = []
+    with autocast(device):
+        table = model.table(torch.arange(data.items, device=device), data.content).float()
+        typed = model.typed(data.typed) if data.typed is not None and len(data.typed) else None
+        gaps = histories.gaps()
+        for rows in dataset.batches(windows, _TOKENS, None):
+            batch = dataset.collate(histories, gaps, windows.rows(rows), data.beginning)
+            told = as_told(batch, data.profile, device)
+            asked = model.asked(told, table, typed).float()
+            counted = batch.target.T >= 0
+            place = _places(asked, table, told.target.T[told.target.T >= 0], dataset.seen_pairs(batch), allowed)
+            person = np.broadcast_to(batch.person[:, None], counted.shape)[counted]
+            found.append(Places(place, person, batch.event.T[counted]))
+    empty = np.zeros(0, np.int64)
+    columns = (np.concatenate([empty, *column]) for column in zip(*found, strict=True)) if found else (empty,) * 3
+    return Places(*columns)
+
+
+def some(windows: Windows, histories: Histories, seed: int = 0) -> Windows:
+    """Windows of enough people, drawn once, to measure after every epoch."""
+    targets = windows.last - windows.counted
+    order = np.random.default_rng(seed).permutation(len(windows))
+    enough = int(np.searchsorted(np.cumsum(targets[order]), _MOST)) + 1
+    return windows.rows(np.sort(order[:enough]))
+
+
+def _places(
+    asked: Tensor, table: Tensor, target: Tensor, seen: tuple[Longs, Longs], allowed: Tensor | None
+) -> Longs:
+    """Ties go to the smaller number, as the engine's do."""
+    out = np.zeros(len(asked), np.int64)
+    row, item = (torch.from_numpy(part).to(asked.device) for part in seen)
+    numbers = torch.arange(len(table), device=asked.device)
+    with torch.autocast(asked.device.type, enabled=False):
+        for start in range(0, len(asked), _CHUNK):
+            scores = asked[start : start + _CHUNK] @ table.T
+            own_item = target[start : start + _CHUNK, None]
+            own = scores.gather(1, own_item)
+            if allowed is not None:
+                scores[:, ~allowed] = float("-inf")
+            ends = torch.searchsorted(row, torch.tensor([start, start + _CHUNK], device=row.device))
+            pairs = slice(int(ends[0]), int(ends[1]))
+            scores[row[pairs] - start, item[pairs]] = float("-inf")
+            before = (scores > own) | ((scores == own) & (numbers < own_item))
+            out[start : start + _CHUNK] = before.sum(1).cpu().numpy()
+    return out
+
+
+@torch.no_grad()
+def examples(
+    model: Model, data: Data, histories: Histories, *, since: float = float("-inf"), most: int = 200_000
+) -> Examples:
+    """Every interaction with an item at or after a moment, with f(x) just before it; ``most``: the latest ones."""
+    asked_of = histories._replace(target=(histories.item >= 0) & (histories.item < data.items))
+    windows = dataset.from_moment(asked_of, since)
+    device, dim = next(model.parameters()).device, model.item.dim
+    asked, events = [np.zeros((0, dim), np.float32)], [np.zeros(0, np.int64)]
+    model.eval()
+    with autocast(device):
+        table = model.table(torch.arange(data.items, device=device), data.content).float()
+        typed = model.typed(data.typed) if data.typed is not None and len(data.typed) else None
+        gaps = histories.gaps()
+        for rows in dataset.batches(windows, _TOKENS, None):
+            batch = dataset.collate(asked_of, gaps, windows.rows(rows), data.beginning)
+            asked.append(model.asked(as_told(batch, data.profile, device), table, typed).float().cpu().numpy())
+            events.append(batch.event.T[batch.target.T >= 0])
+    event = np.concatenate(events)
+    latest = np.argsort(histories.time[event], kind="stable")[-most:]
+    event = event[latest]
+    people = np.repeat(np.arange(histories.people), np.diff(histories.start))
+    done = done_within(people, histories.item, histories.action, histories.time, data.beginning)
+    vectors: NDArray[np.float32] = table.cpu().numpy()[histories.item[event]]
+    return Examples(np.concatenate(asked)[latest], vectors, done[event])
