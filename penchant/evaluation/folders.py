@@ -48,6 +48,36 @@ def read_log(folder: Path, least: int = 0) -> tuple[World, list[Event]]:
     The folder must not be open elsewhere, and is not changed. Items met fewer than ``least`` times are left out of the
     interactions, as published protocols do (5). Raises InvalidInput without a log or interactions.
     """
+    items, events = _logged(folder)
+    if not events:
+        raise InvalidInput("holds no interactions.", field="data", value=str(folder), way_out="Import some first.")
+    return World(items, source=folder), in_time(met_often(events, least))
+
+
+def read_items(folder: Path, events: Sequence[Event]) -> World:
+    """The items of a data folder, for events that come from elsewhere; one that it lacks is sent by its id alone."""
+    items, _ = _logged(folder)
+    there = {event.item for event in items}
+    lacking = dict.fromkeys(event.item for event in events if event.item is not None and event.item not in there)
+    if len(lacking) == len({event.item for event in events}) and there:
+        raise InvalidInput(
+            "not one item of the file is in the data folder.",
+            field="item",
+            value=next(iter(lacking), None),
+            way_out="Hand over the items' ids (--names), or use a folder without items.",
+        )
+    bare = [Event(kind="item", item=item, time=events[0].time) for item in lacking]
+    return World([*items, *bare], source=folder)
+
+
+def met_often(events: Sequence[Event], least: int) -> list[Event]:
+    """The events on items that are met at least so often among them; words alone stay."""
+    met = Counter(event.item for event in events)
+    return [event for event in events if event.item is None or met[event.item] >= least]
+
+
+def _logged(folder: Path) -> tuple[list[Event], list[Event]]:
+    """Item events and interactions of a log, in its order."""
     if not (folder / _LOG).exists():
         raise InvalidInput("holds no log.", field="data", value=str(folder), way_out="Import some first.")
     log = EventLog(folder)
@@ -57,12 +87,7 @@ def read_log(folder: Path, least: int = 0) -> tuple[World, list[Event]]:
     finally:
         log.close()
     items = [one.event for one in logged if one.event.kind == "item"]
-    events = [one.event for one in logged if one.event.kind == "interaction" and one.offset not in retracted]
-    met = Counter(event.item for event in events)
-    events = in_time(event for event in events if event.item is None or met[event.item] >= least)
-    if not events:
-        raise InvalidInput("holds no interactions.", field="data", value=str(folder), way_out="Import some first.")
-    return World(items, source=folder), events
+    return items, [one.event for one in logged if one.event.kind == "interaction" and one.offset not in retracted]
 
 
 def prepare(folder: Path, world: World, learned: Sequence[Event], progress: Progress | None = None) -> None:
