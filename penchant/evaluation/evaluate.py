@@ -9,7 +9,7 @@ what happened. Every ``every``-th event is asked; all are learned. Slices of the
     last 1, 3, 5     asked by a guest of whom only so many events are known (`asking`)
     beyond 200, ...  after so many events of the same person
     cold items       events on a seeded tenth of the items, of which another engine was never told an interaction
-    cold items, warm the same events, asked of the engine that was told
+    cold when met the same events, asked of the engine that was told
     counts frozen    states live, counts stand as at the split (time split only)
     whole future     one list a person at the split; all the person did after it is relevant (time split only)
 
@@ -40,7 +40,7 @@ Longs = NDArray[np.int64]
 
 UNTRAINED = "v0-"  # how the names of versions begin that nothing was learned for
 _ORDER = ("all", "nothing known", "history whole", *(f"last {n}" for n in FEW), *(f"beyond {n}" for n in LONG),
-          "cold items, warm", "cold items", "counts frozen", "whole future")  # fmt: skip
+          "cold when met", "cold items", "counts frozen", "whole future")  # fmt: skip
 
 
 class Slice(Struct):
@@ -129,7 +129,7 @@ class _Run:
         for length in LONG if "long" in slices else ():
             self.found[f"beyond {length}"] = everything.where(told.earlier > length)
         if "cold" in slices:
-            self.found["cold items, warm"] = everything.where(told.cold)
+            self.found["cold when met"] = everything.where(told.cold)
         if future is not None:
             self.found["whole future"] = future
 

@@ -13,11 +13,10 @@ from penchant.evaluation.trials import Trial
 from penchant.serving import screens
 from penchant.serving.replaying import ReplayProgress
 
-_SPREAD = ("hr10", "ndcg10", "mrr")  # shown with their intervals
-_PLAIN = ("recall10", "precision10", "f1_10", "hr20", "ndcg20", "mean_rank", "coverage10")
-_TITLES = {"hr10": "HR@10", "ndcg10": "NDCG@10", "mrr": "MRR", "recall10": "recall@10", "precision10": "precision@10",
-           "f1_10": "F1@10", "hr20": "HR@20", "ndcg20": "NDCG@20", "mean_rank": "mean rank",
-           "coverage10": "coverage@10"}  # fmt: skip
+_SPREAD = ("hr10", "ndcg10")  # shown with their intervals
+_PLAIN = ("hr20", "ndcg20", "recall10", "precision10", "f1_10", "mrr", "mean_rank", "coverage10")
+_TITLES = {"hr10": "HR@10", "ndcg10": "NDCG@10", "hr20": "HR@20", "ndcg20": "NDCG@20", "recall10": "recall",
+           "precision10": "prec.", "f1_10": "F1", "mrr": "MRR", "mean_rank": "rank", "coverage10": "cover"}  # fmt: skip
 
 
 def run(world: World, trial: Trial, scope: Scope) -> Report:
@@ -38,7 +37,7 @@ def blocks(report: Report) -> list[RenderableType]:
 
 def _with_intervals(report: Report) -> RenderableType:
     titles = [_TITLES[name] for name in _SPREAD]
-    columns = [column for title in titles for column in (title, f"{title} 95%")]
+    columns = [column for title in titles for column in (title, "95%")]
     made = screens.table("slice", "lists", "people", *columns, title=f"Lists by {report.version}",
                          right=("lists", "people", *titles))  # fmt: skip
     for name, one in report.slices.items():
@@ -49,7 +48,7 @@ def _with_intervals(report: Report) -> RenderableType:
 
 def _others(report: Report) -> RenderableType:
     titles = [_TITLES[name] for name in _PLAIN]
-    made = screens.table("slice", *titles, right=titles)
+    made = screens.table("slice", *titles, title="Recall, precision, F1 and coverage at 10; mean rank", right=titles)
     for name, one in report.slices.items():
         figures = [one.figures.get(figure) for figure in _PLAIN]
         made.add_row(name, *(_number(figure) for figure in figures), style="bold" if name == "all" else "")
@@ -60,7 +59,7 @@ def _cells(one: Slice, name: str) -> tuple[str, str]:
     figure = one.figures.get(name)
     if figure is None or figure.low is None or figure.high is None:
         return _number(figure), "-"
-    return _number(figure), f"{figure.low:.4f} to {figure.high:.4f}"
+    return _number(figure), f"{figure.low:.3f}–{figure.high:.3f}"
 
 
 def _number(figure: Figure | None) -> str:

@@ -167,10 +167,10 @@ def test_cold_items_are_asked_of_an_engine_that_never_met_them(monkeypatch: pyte
     report = evaluate(WORLD, trial(), Scope(slices=("cold",)))
     cold = cold_items(f"i{k}" for k in range(ROUND))
     asked = sum(one.item in cold for one in trial().asked)
-    assert report.slices["cold items"].lists == report.slices["cold items, warm"].lists == asked > 0
+    assert report.slices["cold items"].lists == report.slices["cold when met"].lists == asked > 0
     assert {one.item for one in told if one.kind == "item"} >= cold
     assert {one.item for one in told if one.kind == "interaction"}.isdisjoint(cold)
-    assert value(report, "cold items", "mean_rank") > value(report, "cold items, warm", "mean_rank")
+    assert value(report, "cold items", "mean_rank") > value(report, "cold when met", "mean_rank")
 
 
 def test_content_finds_what_was_never_met() -> None:

@@ -89,21 +89,8 @@ def events_in(folder: Path) -> int:
         ("similar", ["--limit", "--where", "--removed", "--json", "--data"]),
         ("search", ["--user", "--limit", "--where", "--seen", "--removed", "--json", "--data"]),
         ("replay", ["--data", "--share", "--split", "--least", "--no-staleness", "--picture"]),
-        (
-            "evaluate",
-            [
-                "--protocol",
-                "--share",
-                "--split",
-                "--least",
-                "--slices",
-                "--every",
-                "--file",
-                "--names",
-                "--json",
-                "--data",
-            ],
-        ),
+        ("evaluate", ["--protocol", "--share", "--split", "--least", "--slices", "--every", "--seen", "--depth"]),
+        ("evaluate", ["--file", "--names", "--json", "--data"]),
         ("serve", ["--data", "--host", "--port", "--durability"]),
         ("demo", ["--data", "--fast"]),
     ],
@@ -394,7 +381,7 @@ def walked(penchant: Penchant, tmp_path: Path) -> Penchant:
 def test_evaluate_shows_slices_with_intervals_and_the_protocol_in_words(walked: Penchant) -> None:
     code, told, _ = walked("evaluate", "--share", "0.7", "--slices", "few,cold,frozen,future", "--every", "2")
     assert code == 0
-    for said in ("NDCG@10 95%", "last 3", "cold items, warm", "counts frozen", "whole future", "mean rank",
+    for said in ("NDCG@10 95%", "last 3", "cold when met", "counts frozen", "whole future", "mean rank",
                  "Global time split at 2020-09-13", "keep the order of the log", "not listed",
                  "mentioned first goes first", "One of 2 events", "bootstrap over people"):  # fmt: skip
         assert said in " ".join(told.split()), said

@@ -42,6 +42,9 @@ def evaluate(
     slices: Slices = "few,long,cold",
     every: Annotated[int, typer.Option(min=1, help="Ask one of so many events; all are learned.")] = 1,
     seen: Annotated[Literal["ever", "allow"], typer.Option(help="Whether lists hide what was met.")] = "ever",
+    depth: Annotated[
+        int, typer.Option(min=20, max=995, help="How far down a list is looked; what stands deeper has the last rank.")
+    ] = 100,
     file: Annotated[
         Path | None, typer.Option(help="loo: take the events from this file of lines `user item`, oldest first.")
     ] = None,
@@ -58,7 +61,7 @@ def evaluate(
     from penchant.serving.evaluating import run, show
 
     chosen = [name.strip() for name in slices.split(",") if name.strip() not in ("", "none")]
-    scope = Scope(slices=chosen, every=every, seen=seen)
+    scope = Scope(slices=chosen, every=every, seen=seen, depth=depth)
     check(scope)
     _fitting(protocol, file, names, split)
     world, events = _read(data, least, file, names)
