@@ -13,11 +13,10 @@ Each lag runs in a process of its own, on a copy of the folder as it stood at th
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import Manager, get_context
 from pathlib import Path
@@ -28,19 +27,16 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from penchant.config import load_settings
 from penchant.engine import Engine
 from penchant.errors import InvalidInput
 from penchant.evaluation import baselines, metrics
-from penchant.storage.event_log import EventLog
+from penchant.evaluation.folders import Progress, World, opened, prepare, read_log, silent
+from penchant.evaluation.protocols import moment_of
 from penchant.types import Event, Query
 
 LAGS = {"0 s": 0.0, "1 s": 1.0, "60 s": 60.0, "10 min": 600.0, "1 h": 3600.0, "1 day": 86_400.0}
 PENCHANT = "penchant"
 _K = (10, 20)
-_BATCH = 2000
-
-Progress = Callable[[str, int, int], None]  # (what, done, of how many)
 
 
 class Figures(Struct):
@@ -72,7 +68,7 @@ class Plan(NamedTuple):
     split: float
     settings: Mapping[str, Any] = MappingProxyType({})
     every: int = 1  # only every so many events is asked; all are learned
-    vectors: Path | None = None  # a data folder whose catalogue has the vectors of these texts already
+    source: Path | None = None  # a data folder whose settings, model versions and vectors of texts are used
 
 
 def replay(
@@ -86,8 +82,8 @@ def replay(
         )
     with tempfile.TemporaryDirectory(prefix="penchant-replay-") as scratch:
         folder = Path(scratch) / "learned"
-        _learn(plan, first, folder, progress or _silent)
-        places = _play_all(folder, plan, first, [name for name in lags if name != "0 s"], workers, progress or _silent)
+        prepare(folder, World(plan.items, plan.settings, plan.source), plan.events[:first], progress)
+        places = _play_all(folder, plan, first, [name for name in lags if name != "0 s"], workers, progress or silent)
     people = _numbers([event.user for event in plan.events[first :: plan.every]])
     tables = {name: figures(found, people) for name, found in places.items()}
     figures_now = {name: tables[name] for name in (PENCHANT, *baselines.BASELINES)}
@@ -106,21 +102,9 @@ def plan_of(folder: Path, *, quantile: float = 0.9, split: float | None = None, 
     ``split``: Unix seconds, or else the time before which the share ``quantile`` of the interactions lies. Items met
     fewer than ``least`` times are left out, as published protocols do (5).
     """
-    settings = load_settings(folder)
-    log = EventLog(folder)
-    try:
-        retracted = log.retracted()
-        logged = [one for batch in log.replay() for one in batch]
-    finally:
-        log.close()
-    items = [one.event for one in logged if one.event.kind == "item"]
-    events = [one.event for one in logged if one.event.kind == "interaction" and one.offset not in retracted]
-    met = Counter(event.item for event in events)
-    events = sorted((event for event in events if met[event.item] >= least), key=lambda event: event.time or 0.0)
-    if not events:
-        raise InvalidInput("holds no interactions.", field="data", value=str(folder), way_out="Import some first.")
-    moment = split if split is not None else events[min(int(len(events) * quantile), len(events) - 1)].time or 0.0
-    return Plan(items, events, moment, {"template": settings.template, "encoder": settings.encoder}, vectors=folder)
+    world, events = read_log(folder, least)
+    moment = split if split is not None else moment_of(events, quantile)
+    return Plan(world.items, events, moment, world.settings, source=folder)
 
 
 def figures(places: NDArray[np.int64], people: NDArray[np.int64]) -> Figures:
@@ -134,21 +118,6 @@ def figures(places: NDArray[np.int64], people: NDArray[np.int64]) -> Figures:
         hr10_interval=metrics.interval(hr10, people),
         ndcg10_interval=metrics.interval(ndcg10, people),
     )
-
-
-def _learn(plan: Plan, first: int, folder: Path, progress: Progress) -> None:
-    """The folder as it stands at the split."""
-    folder.mkdir()
-    if plan.vectors is not None:
-        _copy_vectors(plan.vectors, folder)
-    with Engine.open(folder, **{"text_threads": os.cpu_count() or 1, **plan.settings}) as engine:
-        for done, batch in _batches(plan.items):
-            engine.ingest(batch)
-            progress("items", done, len(plan.items))
-        engine.wait_for_items(lambda left: progress("texts", len(plan.items) - left, len(plan.items)))
-        for done, batch in _batches(plan.events[:first]):
-            engine.ingest(batch, source=(b"replay", done))
-            progress("learning", done, first)
 
 
 def _play_all(
@@ -199,7 +168,7 @@ def _play(folder: Path, test: _Test, lag: float, tell: Callable[[int], None]) ->
     names = (PENCHANT, *baselines.BASELINES) if lag == 0 else (PENCHANT,)
     places = {name: np.full(-(-len(test.events) // test.every), -1, np.int64) for name in names}
     unseen: deque[Event] = deque()
-    with Engine.open(folder, **test.settings) as engine:
+    with opened(folder, test.settings) as engine:
         for k, event in enumerate(test.events):
             if k % test.every == 0:
                 _learn_until(engine, unseen, (event.time or 0.0) - lag if lag else float("inf"), k)
@@ -231,22 +200,5 @@ def _ask(engine: Engine, event: Event, unseen: deque[Event], baseline: bool) -> 
     return found
 
 
-def _copy_vectors(source: Path, folder: Path) -> None:
-    for path in source.glob("catalogue.db*"):
-        shutil.copy2(path, folder / path.name)
-    if (source / "encoder").is_dir():
-        shutil.copytree(source / "encoder", folder / "encoder")
-
-
-def _batches(events: Sequence[Event]) -> Iterator[tuple[int, Sequence[Event]]]:
-    for start in range(0, len(events), _BATCH):
-        batch = events[start : start + _BATCH]
-        yield start + len(batch), batch
-
-
 def _numbers(names: Sequence[str | None]) -> NDArray[np.int64]:
     return np.unique([name or "" for name in names], return_inverse=True)[1].astype(np.int64)
-
-
-def _silent(what: str, done: int, of: int) -> None:
-    return None

@@ -313,7 +313,7 @@ def _staleness(parts: Sequence[Part], split: float, data: Path) -> None:
     from penchant.serving.replaying import show
 
     items, events = ([event for _, event in read(part) if isinstance(event, Event)] for part in (parts[0], parts[-1]))
-    show(Plan(items, events, float(split), vectors=data, every=4), list(LAGS), Path("replay.png"))
+    show(Plan(items, events, float(split), source=data, every=4), list(LAGS), Path("replay.png"))
 
 
 def _movielens(folder: Path) -> list[Part]:

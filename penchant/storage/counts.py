@@ -45,6 +45,7 @@ class Counts:
         self.length = np.zeros(0, np.int32)
         self.reference = 0.0
         self.inexact = False
+        self.frozen = False  # counts stay as they are, who has seen what goes on: to measure what living counts give
         self._top: Longs | None = None  # the most popular items, kept in step with the counts
 
     def ensure(self, people: int, items: int) -> None:
@@ -64,7 +65,7 @@ class Counts:
         if len(items):
             self.ensure(int(people.max()) + 1, int(items.max()) + 1)
             self._rebase(float(times.max()))
-            self._count(people, items, times, counted, 1)
+            self._count(people, items, times, np.zeros_like(counted) if self.frozen else counted, 1)
             if self._top is not None:  # only what was counted can have entered the top
                 self._top = self._best(np.union1d(self._top, items))
 

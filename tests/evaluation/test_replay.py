@@ -6,37 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from penchant import Engine, Event, InvalidInput, Item
+from penchant import Engine, Event, InvalidInput
 from penchant.evaluation.plots import draw
 from penchant.evaluation.replay import PENCHANT, Plan, plan_of, replay
-
-ROUND, PEOPLE = 12, 10
-START = 1.6e9
-NO_TEXT = {"encoder": "none"}
-
-
-def items() -> list[Event]:
-    vectors = [[1.0 if k == n else 0.0 for k in range(ROUND)] for n in range(ROUND)]
-    return [Item(id=f"i{n}", vectors={"v": vectors[n]}, time=START).event() for n in range(ROUND)]
-
-
-def walk(gap: float = 10.0) -> list[Event]:
-    """Each person starts elsewhere and sees most of the circle, in turns ``gap`` seconds apart."""
-    steps = [(turn, person) for turn in range(ROUND - 2) for person in range(PEOPLE)]
-    return [
-        Event(
-            id=f"e{turn}-{person}",
-            user=f"p{person}",
-            action="click",
-            item=f"i{(person + turn) % ROUND}",
-            time=START + gap * turn + 0.1 * person,
-        )
-        for turn, person in steps
-    ]
-
-
-def split_at(events: list[Event], turn: int) -> float:
-    return events[turn * PEOPLE].time or 0.0
+from tests.evaluation.worlds import NO_TEXT, PEOPLE, ROUND, START, items, split_at, walk
 
 
 def test_what_always_follows_is_predicted_at_the_first_place() -> None:

@@ -89,6 +89,8 @@ def events_in(folder: Path) -> int:
         ("similar", ["--limit", "--where", "--removed", "--json", "--data"]),
         ("search", ["--user", "--limit", "--where", "--seen", "--removed", "--json", "--data"]),
         ("replay", ["--data", "--share", "--split", "--least", "--no-staleness", "--picture"]),
+        ("evaluate", ["--protocol", "--share", "--split", "--least", "--slices", "--every", "--seen", "--depth"]),
+        ("evaluate", ["--file", "--names", "--json", "--data"]),
         ("serve", ["--data", "--host", "--port", "--durability"]),
         ("demo", ["--data", "--fast"]),
     ],
@@ -361,3 +363,67 @@ def test_serve_hands_its_flags_to_the_server(imported: Penchant, monkeypatch: py
     assert imported("serve", "--port", "7999", "--durability", "power")[0] == 0
     assert (seen["folder"], seen["port"], seen["durability"]) == (Path("data"), 7999, "power")
     assert imported("serve", "--port", "99999")[0] == 2
+
+
+# -- evaluate ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def walked(penchant: Penchant, tmp_path: Path) -> Penchant:
+    """Ten people walk round a circle of twelve items."""
+    (tmp_path / "items.csv").write_text("id,title\n" + "".join(f"i{k},stop {k}\n" for k in range(12)))
+    rows = (f"p{who},i{(who + turn) % 12},{1_600_000_000 + 10 * turn + who}" for turn in range(8) for who in range(10))
+    (tmp_path / "walk.csv").write_text("user_id,item_id,timestamp\n" + "\n".join(rows) + "\n")
+    assert penchant("import", "items.csv", "walk.csv")[0] == 0
+    return penchant
+
+
+def test_evaluate_shows_slices_with_intervals_and_the_protocol_in_words(walked: Penchant) -> None:
+    code, told, _ = walked("evaluate", "--share", "0.7", "--slices", "few,cold,frozen,future", "--every", "2")
+    assert code == 0
+    for said in ("NDCG@10 95%", "last 3", "cold when met", "counts frozen", "whole future", "mean rank",
+                 "Global time split at 2020-09-13", "keep the order of the log", "not listed",
+                 "mentioned first goes first", "One of 2 events", "bootstrap over people"):  # fmt: skip
+        assert said in " ".join(told.split()), said
+
+
+def test_evaluate_answers_in_json_and_leaves_the_folder_as_it_was(walked: Penchant, films: Path) -> None:
+    before = events_in(films / "data")
+    code, told, _ = walked("evaluate", "--slices", "none", "--split", "1600000070", "--json")
+    report = json.loads(told)
+    assert code == 0
+    assert list(report["slices"]) == ["all", "nothing known"]
+    assert report["slices"]["all"]["lists"] == 10
+    assert report["slices"]["all"]["figures"]["hr10"]["value"] == 1.0
+    assert events_in(films / "data") == before
+
+
+def test_evaluate_leaves_one_out_of_the_log_or_of_a_file(walked: Penchant, tmp_path: Path) -> None:
+    told = json.loads(walked("evaluate", "--protocol", "loo", "--slices", "few", "--json")[1])
+    assert (told["protocol"], told["slices"]["last 1"]["lists"], told["learned"]) == ("leave-one-out", 10, 60)
+    (tmp_path / "loo.txt").write_text("".join(f"{who} {who + k}\n" for who in range(4) for k in range(5)))
+    (tmp_path / "names.csv").write_text("number,id\n" + "".join(f"{k},i{k}\n" for k in range(12)))
+    of_file = ("evaluate", "--protocol", "loo", "--file", "loo.txt", "--slices", "none", "--json")
+    told = json.loads(walked(*of_file, "--names", "names.csv")[1])
+    assert (told["slices"]["all"]["lists"], told["learned"], told["catalogue"]) == (4, 12, 12)
+    code, _, said = walked(*of_file)
+    assert code == 2
+    assert "--names" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--slices", "short"], "few, long, cold"),
+        (["--file", "loo.txt"], "--protocol loo"),
+        (["--protocol", "loo", "--split", "5"], "no moment"),
+        (["--protocol", "loo", "--file", "gone.txt"], "no such file"),
+        (["--names", "names.csv"], "--file"),
+        (["--data", "typo"], "no data folder"),
+    ],
+)
+def test_evaluate_refuses_what_does_not_fit(walked: Penchant, tmp_path: Path, words: list[str], said: str) -> None:
+    code, _, told = walked("evaluate", *words)
+    assert code == 2
+    assert said in told
+    assert not (tmp_path / "typo").exists()

@@ -214,3 +214,12 @@ def test_counts_from_a_snapshot_go_on_as_if_nothing_had_been(events: list[Event]
         add(each, *more)
     assert_same(restored, counts)
     assert restored.inexact == counts.inexact
+
+
+def test_frozen_counts_stay_and_who_has_seen_what_goes_on() -> None:
+    counts, before = counted(*clicks(0, 1, 2, 3)), counted(*clicks(0, 1, 2, 3))
+    counts.frozen = True
+    add(counts, *clicks(1, 1, 2, 4, start=NOW + DAY))
+    assert tables(counts)[:4] == tables(before)[:4]
+    assert set(counts.seen_by(1).tolist()) == {1, 2, 4}
+    assert counts.most_popular(9).tolist()[:3] == before.most_popular(9).tolist()[:3]

@@ -18,7 +18,7 @@ import typer
 
 from penchant.errors import InvalidInput, NotFound
 from penchant.serving import screens
-from penchant.serving.cli import asking, importing, replaying, running
+from penchant.serving.cli import asking, evaluating, importing, replaying, running
 
 DEBUG = "--debug"
 INTERRUPTED = 130
@@ -52,6 +52,7 @@ app.command()(asking.recommend)
 app.command()(asking.similar)
 app.command()(asking.search)
 app.command()(replaying.replay)
+app.command()(evaluating.evaluate)
 app.command()(running.serve)
 
 

@@ -1,0 +1,68 @@
+"""How an evaluation is shown: progress bars, one row a slice, and the protocol in words."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from rich.markup import escape
+
+from penchant.evaluation.evaluate import Report, Slice, evaluate
+from penchant.evaluation.figures import Figure
+from penchant.evaluation.folders import World
+from penchant.evaluation.scope import Scope
+from penchant.evaluation.trials import Trial
+from penchant.serving import screens
+from penchant.serving.replaying import ReplayProgress
+
+_SPREAD = ("hr10", "ndcg10")  # shown with their intervals
+_PLAIN = ("hr20", "ndcg20", "recall10", "precision10", "f1_10", "mrr", "mean_rank", "coverage10")
+_TITLES = {"hr10": "HR@10", "ndcg10": "NDCG@10", "hr20": "HR@20", "ndcg20": "NDCG@20", "recall10": "recall",
+           "precision10": "prec.", "f1_10": "F1", "mrr": "MRR", "mean_rank": "rank", "coverage10": "cover"}  # fmt: skip
+
+
+def run(world: World, trial: Trial, scope: Scope) -> Report:
+    """Evaluate, with progress on stderr."""
+    with ReplayProgress(screens.errors) as progress:
+        return evaluate(world, trial, scope, progress)
+
+
+def show(report: Report) -> None:
+    for block in blocks(report):
+        screens.out.print(block)
+
+
+def blocks(report: Report) -> list[RenderableType]:
+    """Two tables (figures with their intervals, then the others) and the protocol in words."""
+    return [_with_intervals(report), "", _others(report), "", *(f"[dim]{escape(text)}[/dim]" for text in report.words)]
+
+
+def _with_intervals(report: Report) -> RenderableType:
+    titles = [_TITLES[name] for name in _SPREAD]
+    columns = [column for title in titles for column in (title, "95%")]
+    made = screens.table("slice", "lists", "people", *columns, title=f"Lists by {report.version}",
+                         right=("lists", "people", *titles))  # fmt: skip
+    for name, one in report.slices.items():
+        cells = [cell for figure in _SPREAD for cell in _cells(one, figure)]
+        made.add_row(name, f"{one.lists:,}", f"{one.people:,}", *cells, style="bold" if name == "all" else "")
+    return made
+
+
+def _others(report: Report) -> RenderableType:
+    titles = [_TITLES[name] for name in _PLAIN]
+    made = screens.table("slice", *titles, title="Recall, precision, F1 and coverage at 10; mean rank", right=titles)
+    for name, one in report.slices.items():
+        figures = [one.figures.get(figure) for figure in _PLAIN]
+        made.add_row(name, *(_number(figure) for figure in figures), style="bold" if name == "all" else "")
+    return made
+
+
+def _cells(one: Slice, name: str) -> tuple[str, str]:
+    figure = one.figures.get(name)
+    if figure is None or figure.low is None or figure.high is None:
+        return _number(figure), "-"
+    return _number(figure), f"{figure.low:.3f}–{figure.high:.3f}"
+
+
+def _number(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure.value:.4f}" if figure.value < 1 else f"{figure.value:,.1f}" if figure.value > 1 else "1.0000"
