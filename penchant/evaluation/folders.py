@@ -45,7 +45,7 @@ class World(NamedTuple):
 def read_log(folder: Path, least: int = 0) -> tuple[World, list[Event]]:
     """The log of a data folder: its items, and its interactions in time order, without what was retracted.
 
-    The folder must not be open elsewhere, and is not changed. Items met fewer than ``least`` times are left out of the
+    Nothing is changed, and the folder may be open elsewhere. Items met fewer than ``least`` times are left out of the
     interactions, as published protocols do (5). Raises InvalidInput without a log or interactions.
     """
     items, events = _logged(folder)
@@ -80,7 +80,7 @@ def _logged(folder: Path) -> tuple[list[Event], list[Event]]:
     """Item events and interactions of a log, in its order."""
     if not (folder / _LOG).exists():
         raise InvalidInput("holds no log.", field="data", value=str(folder), way_out="Import some first.")
-    log = EventLog(folder)
+    log = EventLog(folder, read_only=True)
     try:
         retracted = log.retracted()
         logged = [one for batch in log.replay() for one in batch]
@@ -142,7 +142,7 @@ def _same_actions(source: Path, folder: Path) -> None:
     """A version's weights stand in the order of the log's action numbers, so both logs must number them alike."""
     if not (source / _LOG).exists():
         return
-    log = EventLog(source)
+    log = EventLog(source, read_only=True)
     try:
         names = [log.actions.name(number) for number in range(len(log.actions))]
     finally:

@@ -98,10 +98,11 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
         shutil.rmtree(checkpoints, ignore_errors=True)
     checkpoints.mkdir(exist_ok=True)
     told.phase("Training on what came before, measured on what came after")
-    trainer, data, found = _validated(source, planned, checkpoints / "validated.pt", told)
-    model = trainer.run()
-    found |= _measured(model, data, source.histories, planned)
-    calibration, action, of_actions = _calibrated(model, data, source.histories, planned)
+    everything = source.data(source.histories, planned.recipe)
+    trainer = _trainer(source, everything.histories, planned, checkpoints / "validated.pt", told)
+    model, data = trainer.run(), trainer.data
+    found = _measured(model, data, everything.histories, planned.moment)
+    calibration, action, of_actions = _calibrated(model, data, everything.histories, planned.moment)
     found |= of_actions
     verdict = None
     if options.gate:
@@ -124,42 +125,48 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
     return Outcome(path, found, verdict, used)
 
 
-def _validated(
-    source: Source, planned: Plan, checkpoint: Path, told: Told
-) -> tuple[Trainer, Data, dict[str, float]]:
-    data = source.data(source.histories.before(planned.moment), planned.recipe)
-    everything = source.data(source.histories, planned.recipe).histories
+def _trainer(source: Source, everything: Histories, planned: Plan, checkpoint: Path, told: Told) -> Trainer:
+    """Of what was before validation, measured after every epoch on what came after."""
     windows = validation.some(from_moment(everything, planned.moment), everything)
     trainer = Trainer(
         source.model(planned.recipe),
-        data,
+        source.data(everything.before(planned.moment), planned.recipe),
         planned.recipe,
         validate=lambda model: validation.places(model, trainer.data, everything, windows).ndcg(),
         told=told.report,
         checkpoint=checkpoint,
     )
-    return trainer, trainer.data, {}
+    return trainer
 
 
-def _measured(model: Model, data: Data, histories: Histories, planned: Plan) -> dict[str, float]:
+def _measured(model: Model, data: Data, everything: Histories, moment: float) -> dict[str, float]:
     """Validation figures of the model that was chosen, over all of validation."""
-    places = validation.places(model, data, histories, from_moment(histories, planned.moment))
+    places = validation.places(model, data, everything, from_moment(everything, moment))
     low, high = metrics.interval(metrics.gains(places.place, 10), places.person)
     return {"hr10": places.hit_rate(), "ndcg10": places.ndcg(), "ndcg10_low": low, "ndcg10_high": high}
 
 
 def _calibrated(
-    model: Model, data: Data, histories: Histories, planned: Plan
-) -> tuple[Calibration | None, np.ndarray, dict[str, float]]:
-    """Heads of a model that knows nothing of validation: how good they are there, and what calibrates them."""
+    model: Model, data: Data, everything: Histories, moment: float
+) -> tuple[Calibration | None, Longs, dict[str, float]]:
+    """Heads of a model that knows nothing of validation: what calibrates them there, and how good they then are.
+
+    They are calibrated on the first half of validation and measured on the second.
+    """
     earlier = validation.examples(model, data, data.histories)
     action = heads_of.can_be_told_apart(earlier.done)
     if not len(action):
         return None, action, {}
     fitted = heads_of.fit(earlier, action)
-    later = validation.examples(model, data, histories, since=planned.moment)
-    by = heads_of.calibration(fitted, later)
-    return by, action, {}
+    later = validation.examples(model, data, everything, since=moment)
+    half = len(later.done) // 2
+    first, second = (Examples(*(part[rows] for part in later)) for rows in (slice(half), slice(half, None)))
+    by = heads_of.calibration(fitted, first)
+    told = heads_of.calibrated(fitted, by).probabilities(second.asked, second.item)
+    found: dict[str, float] = {}
+    for place, number in enumerate(action.tolist()):
+        found |= _of_action(list(data_actions(data))[number], told[:, place], second.done[:, number])
+    return by, action, found
 
 
 def _refitted(source: Source, recipe: Recipe, epochs: int, checkpoint: Path, told: Told) -> tuple[Model, Data]:
