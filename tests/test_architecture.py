@@ -28,7 +28,11 @@ LAYERS = (
     ("serving", "__main__"),
 )
 LEAF = "evaluation.metrics"  # imports nothing of penchant; anyone may import it
-BESIDE = {("storage", "kernels"), ("config", "errors"), ("learning", "evaluation")}  # imports within a layer, from one part to another
+BESIDE = {
+    ("storage", "kernels"),
+    ("config", "errors"),
+    ("learning", "evaluation"),
+}  # imports within a layer, from one part to another
 HEAVY = {"torch", "faiss", "numba", "onnxruntime", "onnx", "litestar"}
 
 

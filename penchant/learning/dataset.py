@@ -8,7 +8,8 @@ then only first meetings are targets, and seen items are left out of the softmax
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,16 @@ class Histories(NamedTuple):
     def chosen(self, kept: Bools) -> Histories:
         """The events that ``kept`` marks."""
         counts = np.concatenate(([0], np.cumsum(kept)))
-        arrays = (array[kept] for array in (self.item, self.words, self.action, self.value, self.time, self.target))
-        return Histories(counts[self.start], *arrays, self.texts)
+        return Histories(
+            start=counts[self.start],
+            item=self.item[kept],
+            words=self.words[kept],
+            action=self.action[kept],
+            value=self.value[kept],
+            time=self.time[kept],
+            target=self.target[kept],
+            texts=self.texts,
+        )
 
     def gaps(self) -> Floats:
         """log1p of the seconds since the event before, [events]; 0 for everybody's first."""
@@ -72,7 +81,7 @@ class Windows(NamedTuple):
         return len(self.first)
 
     def rows(self, chosen: Longs) -> Windows:
-        return Windows(*(array[chosen] for array in self))
+        return Windows(self.first[chosen], self.last[chosen], self.whole[chosen], self.counted[chosen])
 
 
 class Batch(NamedTuple):
@@ -97,6 +106,7 @@ def read_histories(log: EventLog, positive: Bools, items: Bools, upto: int) -> H
     parts = list(log.interactions(0, upto))
     people = np.concatenate([people for people, _ in parts]) if parts else np.zeros(0, np.int64)
     names = ("offset", "item", "words", "action", "value", "time")
+    columns: dict[str, NDArray[Any]]
     columns = {n: np.concatenate([getattr(h, n) for _, h in parts]) if parts else np.zeros(0) for n in names}
     kept = _in_time(people, columns["time"])
     order = np.lexsort((columns["offset"], columns["time"], people))
@@ -158,16 +168,15 @@ def cut(histories: Histories, length: int, random: np.random.Generator) -> Windo
     """
     first, last, whole = [], [], []
     for lo, hi in zip(histories.start[:-1].tolist(), histories.start[1:].tolist(), strict=True):
-        if hi - lo <= length:
-            ends = [lo, hi]
-        else:
-            ends = [lo, *range(lo + int(random.integers(1, length + 1)), hi, length), hi]
-        for a, b in zip(ends[:-1], ends[1:], strict=True):
+        inner = range(lo + int(random.integers(1, length + 1)), hi, length) if hi - lo > length else ()
+        for a, b in pairwise((lo, *inner, hi)):
             if b > a and (a == lo or b - a > 1):
                 first.append(a)
                 last.append(min(b + 1, hi))
                 whole.append(a == lo)
-    return Windows(np.array(first, np.int64), np.array(last, np.int64), np.array(whole, np.bool_), np.array(first, np.int64))
+    return Windows(
+        np.array(first, np.int64), np.array(last, np.int64), np.array(whole, np.bool_), np.array(first, np.int64)
+    )
 
 
 def from_moment(histories: Histories, moment: float) -> Windows:
@@ -176,7 +185,9 @@ def from_moment(histories: Histories, moment: float) -> Windows:
     later = np.concatenate(([0], np.cumsum(histories.target & (histories.time >= moment))))
     chosen = later[hi] > later[lo]
     lo, hi = lo[chosen], hi[chosen]
-    counted = np.array([a + np.searchsorted(histories.time[a:b], moment) for a, b in zip(lo, hi, strict=True)], np.int64)
+    counted = np.array(
+        [a + np.searchsorted(histories.time[a:b], moment) for a, b in zip(lo, hi, strict=True)], np.int64
+    )
     return Windows(lo, hi, np.ones(len(lo), np.bool_), counted)
 
 

@@ -47,8 +47,7 @@ class Heads(NamedTuple):
     def probabilities(self, asked: Floats, item: Floats) -> Floats:
         """[n, heads] for pairs of f(x) and g(y) [n, dim]."""
         logits = np.stack([((asked @ weight) * item).sum(1) for weight in self.weight], 1) + self.bias
-        out: Floats = 1.0 / (1.0 + np.exp(-logits))
-        return out.astype(np.float32)
+        return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
 
 
 class Calibration(NamedTuple):

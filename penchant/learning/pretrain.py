@@ -92,7 +92,7 @@ class Trainer:
     def run(self, epochs: int | None = None) -> Model:
         """Train up to ``epochs`` (or as the recipe says), and give the average of weights that was best."""
         saved = time.monotonic()
-        for self.epoch in range(self.epoch, epochs or self.recipe.epochs):
+        while self.epoch < (epochs or self.recipe.epochs):
             windows, batches = self._plan(self.epoch)
             begun, done = time.monotonic(), 0
             while self.batch < len(batches):
@@ -246,8 +246,9 @@ class Trainer:
 
 def as_told(batch: Batch, profile: Tensor, device: torch.device) -> Told:
     """A batch as the model takes it."""
-    parts = _tensors((batch.item, batch.words, batch.action, batch.value, batch.gap, batch.since, batch.target), device)
-    return Told(*parts, profile[torch.from_numpy(batch.person).to(profile.device)])
+    item, words, action, value, gap, since, target = _tensors(batch[:7], device)
+    whose = torch.from_numpy(batch.person).to(profile.device)
+    return Told(item, words, action, value, gap, since, target, profile[whose])
 
 
 def autocast(device: torch.device) -> Any:

@@ -12,24 +12,27 @@ Nothing of validation reaches the model that is measured on it: neither weights 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penchant.evaluation import metrics
 from penchant.learning import heads as heads_of
 from penchant.learning import validation
 from penchant.learning.dataset import Histories, from_moment, repeats
 from penchant.learning.gate import Verdict, compare
-from penchant.learning.heads import Calibration, Heads
+from penchant.learning.heads import Calibration, Examples, Heads
 from penchant.learning.pretrain import Data, Report, Trainer
 from penchant.learning.publish import publish
 from penchant.learning.recipe import Recipe, check_memory, derive, memory_bytes
 from penchant.learning.source import Source
 from penchant.models import versions
 from penchant.models.torch.scorer import Model
+
+Longs = NDArray[np.int64]
 
 TRAINING = "training"  # folder of checkpoints, beside the versions
 _LATER = 0.9
@@ -70,7 +73,7 @@ class Told(NamedTuple):
 
     phase: Callable[[str], None]
     report: Callable[[Report], None]
-    count: Callable[[str, int, int], None]
+    counted: Callable[[str, int, int], None]
 
 
 def plan(source: Source, options: Options) -> Plan:
@@ -102,12 +105,12 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
     trainer = _trainer(source, everything.histories, planned, checkpoints / "validated.pt", told)
     model, data = trainer.run(), trainer.data
     found = _measured(model, data, everything.histories, planned.moment)
-    calibration, action, of_actions = _calibrated(model, data, everything.histories, planned.moment)
+    calibration, action, of_actions = _calibrated(model, data, everything.histories, planned.moment, source.actions)
     found |= of_actions
     verdict = None
     if options.gate:
         told.phase("The same questions to version 0 and to this model")
-        verdict = compare(source, model, planned.recipe, planned.moment, checkpoints / "gate", told.count)
+        verdict = compare(source, model, planned.recipe, planned.moment, checkpoints / "gate", told.counted)
         found |= {"gate_ndcg10": verdict.trained, "gate_ndcg10_version_0": verdict.version_0}
     epochs = trainer.best_epoch
     if options.refit:
@@ -115,9 +118,7 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
         model, data = _refitted(source, planned.recipe, epochs, checkpoints / "refitted.pt", told)
     heads = _heads(model, data, calibration, action)
     told.phase("Publishing, with everybody's state")
-    path = publish(
-        source.folder / "versions", source, model, planned.recipe, epochs=epochs, metrics=found, heads=heads
-    )
+    path = publish(source.folder / "versions", source, model, planned.recipe, epochs=epochs, metrics=found, heads=heads)
     used = options.use and (verdict is None or verdict.passed)
     if used:
         versions.use_version(source.folder / "versions", path.name)
@@ -147,7 +148,7 @@ def _measured(model: Model, data: Data, everything: Histories, moment: float) ->
 
 
 def _calibrated(
-    model: Model, data: Data, everything: Histories, moment: float
+    model: Model, data: Data, everything: Histories, moment: float, names: Sequence[str]
 ) -> tuple[Calibration | None, Longs, dict[str, float]]:
     """Heads of a model that knows nothing of validation: what calibrates them there, and how good they then are.
 
@@ -165,8 +166,18 @@ def _calibrated(
     told = heads_of.calibrated(fitted, by).probabilities(second.asked, second.item)
     found: dict[str, float] = {}
     for place, number in enumerate(action.tolist()):
-        found |= _of_action(list(data_actions(data))[number], told[:, place], second.done[:, number])
+        found |= _of_action(names[number], told[:, place].astype(np.float64), second.done[:, number].astype(np.int64))
     return by, action, found
+
+
+def _of_action(name: str, told: NDArray[np.float64], done: Longs) -> dict[str, float]:
+    if done.all() or not done.any():
+        return {}
+    return {
+        f"auc_{name}": metrics.auc(told, done),
+        f"log_loss_{name}": float(metrics.log_losses(told, done).mean()),
+        f"calibration_{name}": metrics.calibration_error(told, done),
+    }
 
 
 def _refitted(source: Source, recipe: Recipe, epochs: int, checkpoint: Path, told: Told) -> tuple[Model, Data]:
@@ -175,7 +186,7 @@ def _refitted(source: Source, recipe: Recipe, epochs: int, checkpoint: Path, tol
     return trainer.run(epochs), trainer.data
 
 
-def _heads(model: Model, data: Data, by: Calibration | None, action: np.ndarray) -> Heads | None:
+def _heads(model: Model, data: Data, by: Calibration | None, action: Longs) -> Heads | None:
     if by is None:
         return None
     return heads_of.calibrated(heads_of.fit(validation.examples(model, data, data.histories), action), by)

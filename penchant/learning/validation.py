@@ -72,9 +72,7 @@ def some(windows: Windows, histories: Histories, seed: int = 0) -> Windows:
     return windows.rows(np.sort(order[:enough]))
 
 
-def _places(
-    asked: Tensor, table: Tensor, target: Tensor, seen: tuple[Longs, Longs], allowed: Tensor | None
-) -> Longs:
+def _places(asked: Tensor, table: Tensor, target: Tensor, seen: tuple[Longs, Longs], allowed: Tensor | None) -> Longs:
     """Ties go to the smaller number, as the engine's do."""
     out = np.zeros(len(asked), np.int64)
     row, item = (torch.from_numpy(part).to(asked.device) for part in seen)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from penchant.models.torch.item_encoder import Content, ContentShape, ItemEncoder
 from penchant.models.torch.user_state import Events, Shape, UserState
+from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Told(NamedTuple):
