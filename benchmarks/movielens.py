@@ -1,0 +1,123 @@
+"""MovieLens-1M as the benchmarks use it, and what they share: folders at a split, models trained there, lists asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.evaluation import metrics
+from penchant.evaluation.asking import Asker
+from penchant.evaluation.folders import World, learn, met_often, opened, prepare
+from penchant.evaluation.protocols import in_time
+from penchant.learning.dataset import from_moment
+from penchant.learning.pretrain import Report, Trainer
+from penchant.learning.publish import publish
+from penchant.learning.recipe import Recipe
+from penchant.learning.source import Source
+from penchant.learning.validation import Places, places
+from penchant.models import versions
+from penchant.models.torch.scorer import Model
+from penchant.serving.importers import plan, read
+from penchant.types import Event
+
+VALIDATION, TEST = 975768446.0, 978133376.0
+
+
+class Split(NamedTuple):
+    """What is learned from and what is asked for, in time order; ``items`` are item events."""
+
+    items: list[Event]
+    before: list[Event]
+    after: list[Event]
+
+
+def data_folder(name: str) -> Path:
+    folder = Path(os.environ.get("PENCHANT_DATA", "")) / name
+    if not folder.is_dir():
+        sys.exit(f"Name the folder that holds {name}: PENCHANT_DATA=... make bench-...")
+    return folder
+
+
+def read_events(folder: Path) -> tuple[list[Event], list[Event]]:
+    """(items, interactions) of a data set that the importers know."""
+    events = [event for part in plan(folder) for _, event in read(part) if isinstance(event, Event)]
+    return [one for one in events if one.kind == "item"], [one for one in events if one.kind == "interaction"]
+
+
+def time_split(moment: float, until: float = float("inf")) -> Split:
+    """Global time split: items with fewer than 5 ratings dropped, same-second events in the order of the file."""
+    items, events = read_events(data_folder("ml-1m"))
+    events = in_time(met_often(events, 5))
+    before = [event for event in events if (event.time or 0.0) < moment]
+    return Split(items, before, [event for event in events if moment <= (event.time or 0.0) < until])
+
+
+def prepared(folder: Path, split: Split, **settings: Any) -> Path:
+    """The folder as it stands at the split, closed."""
+    prepare(folder, World(split.items, settings), split.before, _counted)
+    return folder
+
+
+def copied(folder: Path, name: str) -> Path:
+    copy = folder.with_name(name)
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder, copy)
+    return copy
+
+
+def trained(folder: Path, recipe: Recipe, epochs: int) -> tuple[Model, float]:
+    """Train on all that the folder holds, publish there and use it; (the model, seconds of training)."""
+    with Source(folder) as source:
+        data = source.data(source.histories, recipe)
+        begun = time.monotonic()
+        model = Trainer(source.model(recipe), data, recipe, told=told).run(epochs)
+        seconds = time.monotonic() - begun
+        path = publish(folder / "versions", source, model, recipe, epochs=epochs, metrics={})
+    versions.use_version(folder / "versions", path.name)
+    return model, seconds
+
+
+def asked(folder: Path, events: Sequence[Event], **settings: Any) -> NDArray[np.int64]:
+    """Places of what came next in the lists of the real engine, each event learned after it was asked for."""
+    found = np.full(len(events), -1, np.int64)
+    with opened(folder, settings) as engine:
+        asker = Asker(engine)
+        for k, event in enumerate(events):
+            found[k] = asker.person(event)[0]
+            learn(engine, [event], (b"asked", k))
+            if k % 10_000 == 0:
+                _counted("asking", k, len(events))
+    return found
+
+
+def offline(folder: Path, model: Model, recipe: Recipe, moment: float) -> Places:
+    """The same questions to the model alone, over the log that now holds the answers."""
+    with Source(folder) as source:
+        data = source.data(source.histories, recipe)
+        return places(model, data, data.histories, from_moment(data.histories, moment))
+
+
+def figures(found: NDArray[np.int64]) -> tuple[float, float]:
+    """HR@10 and NDCG@10."""
+    return float(metrics.hits(found, 10).mean()), float(metrics.gains(found, 10).mean())
+
+
+def told(report: Report) -> None:
+    """One line an epoch."""
+    if report.step == report.steps:
+        shown = f"{report.validation[-1][1]:.4f}" if report.validation else "-"
+        print(f"  epoch {report.epoch + 1}/{report.epochs} loss {report.loss:.4f} validation {shown} "
+              f"{report.events_per_s:,.0f} events/s", flush=True)  # fmt: skip
+
+
+def _counted(what: str, done: int, of: int) -> None:
+    if done % 100_000 < 2000 or done == of:
+        print(f"  {what} {done:,}/{of:,}", flush=True)
