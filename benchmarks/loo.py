@@ -30,7 +30,7 @@ SEEDS = (0, 1, 2)
 
 
 def recipe(seed: int) -> Recipe:
-    return derive("medium", text=False, since=False, values=False, epochs=EPOCHS, seed=seed)
+    return derive("medium", text=False, fields=False, since=False, values=False, epochs=EPOCHS, seed=seed)
 
 
 def main() -> None:

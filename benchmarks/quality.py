@@ -32,7 +32,7 @@ INPUTS = {"": (False, False), "_reqtime": (True, False), "_reqtime_ratings": (Tr
 
 def recipe(since: bool, values: bool, seed: int) -> Recipe:
     """Every item is warm here, and text did not help on validation, so items are ids alone."""
-    return derive("medium", text=False, since=since, values=values, epochs=EPOCHS, seed=seed)
+    return derive("medium", text=False, fields=False, since=since, values=values, epochs=EPOCHS, seed=seed)
 
 
 def main() -> None:

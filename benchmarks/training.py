@@ -2,8 +2,8 @@
 
     PENCHANT_DATA=<folder with ml-1m> make bench-training
 
-The recipe of `bench-loo`; after every epoch, everybody's last item is asked of the model alone (`validation.places`, the
-same question as the engine's, see `hr10_offline` of `bench-quality`). Memory is the most that the process ever held.
+The recipe of `bench-loo`; after every epoch, everybody's last item is asked of the model alone (`validation.places`,
+the engine's own question, see `hr10_offline` of `bench-quality`). Memory is the most that the process ever held.
 """
 
 from __future__ import annotations

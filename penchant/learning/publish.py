@@ -20,6 +20,7 @@ from penchant.learning.heads import Heads
 from penchant.learning.recipe import Recipe
 from penchant.learning.source import Source
 from penchant.models import cold_start, versions
+from penchant.models.fields import Fields
 from penchant.models.runtime import Version
 from penchant.models.torch import export
 from penchant.models.torch.scorer import Model
@@ -81,7 +82,7 @@ def _manifest(source: Source, model: Model, recipe: Recipe, epochs: int, metrics
         fitted_on=len(source.rows),
         fusion=fusion,
         search=cold_start.default_search(),
-        fields=source.fields,
+        fields=source.fields if recipe.fields else Fields(),
         profile=source.profile,
         training=Training(
             size=recipe.size,

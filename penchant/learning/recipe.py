@@ -22,6 +22,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     epochs      of the cosine schedule; training stops earlier where validation does not improve for ``patience`` epochs
     average     decay of the average of weights that is what gets published
     values      whether the values of events are read; ``since`` whether the time since the newest event is, when asked
+    text        whether texts and typed words are read; ``fields`` whether tags, numbers and brought vectors are
     hide_seen   whether what a person has met is left out of the softmax
     negatives   shared by a batch, where the catalogue is too large for the full softmax
     """
@@ -33,7 +34,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     blocks: int = 2
     dropout: float = 0.3
     residual_dropout: float = 0.1
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     warm_up: int = 100
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -45,6 +46,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     values: bool = True
     since: bool = True
     text: bool = True
+    fields: bool = True
     hide_seen: bool = True
     negatives: int = 2048
     decay: Literal["gated", "fixed"] = "gated"

@@ -126,6 +126,8 @@ class Source:
 
     def _content_shape(self, recipe: Recipe) -> ContentShape:
         text = self.text_dim if self._reads_text(recipe) else 0
+        if not recipe.fields:
+            return ContentShape(text=text, whitened=min(_WHITENED, text))
         return ContentShape(
             text=text,
             whitened=min(_WHITENED, text),
