@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,7 +55,9 @@ class Tower(UserState):
 
 
 class Run(NamedTuple):
-    changed: dict[str, Any] = {}
+    """What is changed of the recipe, another tower, or a loss over sampled negatives."""
+
+    changed: Mapping[str, Any] = MappingProxyType({})
     tower: Callable[[Shape], Any] | None = None
     full: bool = True
 
@@ -92,7 +95,7 @@ def main() -> None:
 
 def measure(source: Source, run: Run) -> tuple[float, float]:
     """(NDCG@10, HR@10) on validation."""
-    recipe = derive("medium", **(PLAIN | run.changed))
+    recipe = derive("medium", **(PLAIN | dict(run.changed)))
     everything = source.data(source.histories, recipe).histories
     windows = from_moment(everything, VALIDATION)
     best = [(0.0, 0.0)]
