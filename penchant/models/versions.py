@@ -202,7 +202,7 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest of a version whose files are all there and unchanged. Raises Corrupt otherwise."""
 
     def refuse(why: str) -> Corrupt:
-        return Corrupt(why, field="version", value=str(path), way_out="Delete the directory or restore it whole.")
+        return Corrupt(why, field="version", value=_shown(path), way_out="Delete the directory or restore it whole.")
 
     try:
         manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
@@ -233,7 +233,7 @@ def check_ours(path: Path, manifest: Manifest, encoder: tuple[str, str], names: 
     else:
         return
     raise Corrupt(
-        why, field="version", value=str(path), way_out="Name another: penchant model use NUMBER, or train anew."
+        why, field="version", value=_shown(path), way_out="Name another: penchant model use NUMBER, or train anew."
     )
 
 
@@ -241,6 +241,11 @@ def forget_states(folder: Path) -> None:
     """Delete the folded states of all versions: somebody in them was erased. They are folded from the log again."""
     for path in published(folder):
         (path / STATES).unlink(missing_ok=True)
+
+
+def _shown(path: Path) -> str:
+    """A directory inside its data folder: a whole path would be cut where the number stands."""
+    return f"{path.parent.name}/{path.name}"
 
 
 @contextmanager
