@@ -419,8 +419,11 @@ class EventLog:
             yield [self._event(row) for row in rows]
             after = rows[-1][0]
 
-    def interactions(self, after: int, upto: int, batch: int = 65_536) -> Iterator[tuple[NDArray[np.int64], History]]:
-        """Interactions of everybody as they stood at ``upto``, in log order: (people, events); to rebuild counts."""
+    def interactions(self, after: int, upto: int, batch: int = 8192) -> Iterator[tuple[NDArray[np.int64], History]]:
+        """Interactions of everybody as they stood at ``upto``, in log order: (people, events); to rebuild counts.
+
+        A batch is small since making arrays of it holds the interpreter, and with it every answer.
+        """
         while after < upto:
             rows = (
                 self._read()
