@@ -82,7 +82,7 @@ class Engine:
         try:
             engine.parts.load()
             engine.parts.catch_up(engine._take)
-            engine.parts.use_current()
+            engine.use_chosen_version()
         except BaseException:
             engine.parts.close()
             raise

@@ -15,7 +15,7 @@ from pathlib import Path
 from penchant.models import versions
 from penchant.threads import lower_priority
 
-EVERY = 0.5  # seconds
+EVERY = 0.2  # seconds
 _log = logging.getLogger("penchant")
 
 

@@ -161,6 +161,9 @@ def test_a_start_under_another_version_than_the_snapshots_reads_no_event_again(
     with Engine.open(trained) as engine:
         assert engine.parts.version.name == "small-0002"
         assert replayed == [engine.parts.log.end]
+        written = read_snapshot(trained / "snapshots")
+        assert written is not None
+        assert written[1] == "small-0002"
         assert_same(lists(engine), expected)
 
 

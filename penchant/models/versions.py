@@ -102,6 +102,8 @@ def publish(
 ) -> Path:
     """Write a version under ``folder`` and give it the next number; returns its directory."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not use and pointer(folder) is None and (present := current(folder)) is not None:
+        use_version(folder, present.name)  # the newest counts as chosen where nobody chose, and this one is not to be
     draft = folder / DRAFT
     with _alone(folder):
         shutil.rmtree(draft, ignore_errors=True)
