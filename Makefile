@@ -14,7 +14,7 @@ help:
 	@echo "make demo              see it work, in a minute (DATA=<MovieLens-1M folder>: on a million real events)"
 	@echo "make test              the tests        make check   style, types, architecture"
 	@echo "make bench-replay      quality on MovieLens-1M (needs PENCHANT_DATA), beside simple baselines"
-	@echo "make bench-latency bench-ingest bench-freshness bench-kill   timings; rows go to benchmarks/results"
+	@echo "make bench-latency bench-ingest bench-freshness bench-kill bench-swap   timings; rows go to benchmarks/results"
 
 demo: $(VENV)/base
 	$(BIN)/penchant demo $(if $(DATA),--data $(DATA))

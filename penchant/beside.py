@@ -10,6 +10,7 @@ today stands later, so that the states that hold it fold again when they are nee
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from penchant.storage.state_store import StateStore, read_arrays
 
 Floats = NDArray[np.float32]
 
-_TOGETHER = 2000
+_TOGETHER = 512  # items that are read in one go: while numpy reads lists, nobody else runs
 
 
 class Beside:
@@ -56,17 +57,19 @@ class Beside:
 
     def place_all(self) -> None:
         """Vectors of every item in the catalogue: as published, and what is not as published from its content."""
-        rows, published = list(self._catalogue.rows()), self.version.published_vectors()
-        count = max(len(published), 1 + max((row.item for row in rows), default=-1))
+        published = self.version.published_vectors()
+        count = max(len(published), len(self._log.items))
         vectors = np.zeros((count, self.index.dim), np.float32)
         vectors[: len(published)] = published
-        differs = np.zeros(count, np.bool_)
-        for start in range(0, len(rows), _TOGETHER):
-            part = rows[start : start + _TOGETHER]
+        differs, there = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        rows = self._catalogue.rows()
+        while part := [row for row in islice(rows, _TOGETHER) if row.item < count]:  # a later one: `follow` brings it
             items, found = self._vectors(part)
+            there[items] = True
             differs[items] = ~np.isclose(vectors[items], found, atol=1e-5).all(1)
             vectors[items[differs[items]]] = found[differs[items]]
         self.index.fill(vectors, np.flatnonzero(differs), self._published_index())
+        self.index.epoch[:count][~there] = 0  # not sent yet, or not any more
 
     def start_states(self, upto: int) -> None:
         """States as published, if they are there and not ahead of us, then what came after them."""

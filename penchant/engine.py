@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 from penchant import intake, kernels
 from penchant.config import load_settings
 from penchant.errors import InvalidInput, NotFound
+from penchant.following import Follower
 from penchant.kernels import Asked
-from penchant.parts import Parts
+from penchant.parts import Parts, Taken
 from penchant.pipeline.events import check
 from penchant.pipeline.filters import REMOVED
 from penchant.storage.event_log import Logged, Outcome
@@ -63,9 +64,11 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         self.parts, self.lock, self._order = parts, parts.lock, threading.Lock()
-        self._since_snapshot = 0
+        self._since_snapshot = self._taken = self._written = 0
+        self._writing = threading.Lock()
         self._half_done = False
         self._unwritten: str | None = None
+        self._follower: Follower | None = None
 
     @classmethod
     def open(cls, folder: str | Path, **flags: Any) -> Engine:
@@ -80,6 +83,7 @@ class Engine:
         try:
             engine.parts.load()
             engine.parts.catch_up(engine._take)
+            engine.use_chosen_version()
         except BaseException:
             engine.parts.close()
             raise
@@ -268,7 +272,8 @@ class Engine:
     @property
     def warnings(self) -> list[str]:
         half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
-        said = (self.parts.texts.warning, self.parts.texts.failure, half_done, self._unwritten)
+        refused = self._follower.warning if self._follower else None
+        said = (self.parts.texts.warning, self.parts.texts.failure, half_done, self._unwritten, refused)
         return [text for text in said if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
@@ -278,9 +283,23 @@ class Engine:
     def snapshot(self) -> None:
         """Write states and counts to disk, so that the next start replays only what comes after."""
         with self.lock:
-            if not self._half_done:
-                self.parts.save()
-                self._since_snapshot = 0
+            if self._half_done:
+                return
+            taken, since = self.parts.taken(), self._since_snapshot
+            self._taken, self._since_snapshot = self._taken + 1, 0
+            number = self._taken
+        try:
+            self._write_snapshot(number, taken)
+        except BaseException:
+            self._since_snapshot += since
+            raise
+
+    def _write_snapshot(self, number: int, taken: Taken) -> None:
+        """Lists go on meanwhile. One that was taken before another that is written already is written no more."""
+        with self._writing:
+            if number > self._written:
+                self.parts.save(taken)
+                self._written = number
 
     def _try_snapshot(self) -> None:
         """The events are safe in the log: a snapshot that fails is a warning, not an answer to their sender."""
@@ -292,6 +311,26 @@ class Engine:
                 f"the last snapshot could not be written ({error}); the next start replays more of the log"
             )
 
+    # -- versions of the model -----------------------------------------------------------------------------------------
+
+    def follow_versions(self) -> None:
+        """From now on, go over within a second to whatever version is chosen (`penchant model use`), until closed.
+
+        A version that is refused leaves the one in use where it is, and a warning.
+        """
+        if self._follower is None:
+            self._follower = Follower(self.parts.folder / "versions", self.use_chosen_version)
+
+    def use_chosen_version(self) -> bool:
+        """Go over to the version that was chosen, now; whether it was another one. Lists and events go on meanwhile.
+
+        Raises Corrupt when it is incomplete, or was trained on another log or by another encoder.
+        """
+        if not self.parts.use_current():
+            return False
+        self._try_snapshot()  # or the next start would go over once more
+        return True
+
     def rebuild(self) -> None:
         """Forget everything derived and build it again from the log."""
         with self.lock:
@@ -300,6 +339,8 @@ class Engine:
             self.parts.catch_up(self._take)
 
     def close(self) -> None:
+        if self._follower is not None:
+            self._follower.close()
         self.parts.texts.close()
         try:
             if self._since_snapshot:

@@ -17,6 +17,7 @@ from itertools import groupby
 import numpy as np
 
 from penchant import kernels
+from penchant.models import versions
 from penchant.parts import Parts
 from penchant.pipeline.state import KEPT, Interactions
 from penchant.storage.event_log import Logged
@@ -155,6 +156,7 @@ def _erase(parts: Parts, one: Logged) -> Erased:
     if one.person >= 0:
         parts.states.clear(one.person)
         parts.catalogue.forget(one.person)
+    versions.forget_states(parts.folder / "versions")
     exact = not parts.counts.inexact
     parts.counts_changed()
     return Erased(person=one.person, events=one.events, offset=one.offset, counts="exact" if exact else "rebuilding")

@@ -4,7 +4,7 @@
     folder/versions/       model versions    folder/catalogue.db  items, words, vectors of texts (derived)
     folder/snapshots/      states and counts at an offset (derived)
 
-Opening reads the newest snapshot of the version in use and replays what the log holds beyond it.
+Opening reads the newest snapshot, replays what the log holds beyond it, and goes over to the version in use.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penchant.beside import Beside
 from penchant.config import Settings
-from penchant.errors import Corrupt, PenchantError
+from penchant.errors import Corrupt, NotFound, PenchantError
 from penchant.kernels import Asked
 from penchant.models import cold_start, versions
 from penchant.models.runtime import Version
@@ -44,6 +45,14 @@ NO_ENCODER = "none"
 _REFIT = 10  # a catalogue grown so many times is looked at again for the projection
 _FITTED_ON = 20_000
 _LITTLE = 256  # events and items that a swap may take in under the lock
+
+
+class Taken(NamedTuple):
+    """A snapshot that is still to be written."""
+
+    as_of: int
+    arrays: dict[str, NDArray[Any]]
+    version: str
 
 
 class Parts:
@@ -78,11 +87,13 @@ class Parts:
         self.counts = Counts(self.settings.neighbours, self.settings.half_life_days)
         store = StateStore(manifest.state_size, self.version.sums)
         self.states = UserStates(store, self.index, self.version, self.words.at, self.settle, self._kept_history)
-        self._wire_asking()
+        self._wire_asking(np.empty(0, np.int64))
 
-    def _wire_asking(self) -> None:
+    def _wire_asking(self, fresh: NDArray[np.int64]) -> None:
+        """``fresh``: the newest items, which neither a version nor counts change."""
         manifest = self.version.manifest
         self.retrieval = Retrieval(self.index, self.counts, manifest.fusion)
+        self.retrieval.fresh = fresh
         self.ranker = Ranker(self.index, self.counts, manifest.fusion, manifest.search)
 
     # -- what intake and engine ask ------------------------------------------------------------------------------------
@@ -178,8 +189,8 @@ class Parts:
     def refit(self) -> None:
         """Publish version 0 anew with a projection fitted to the catalogue, and go over to it."""
         with self.swapping:
-            if self.version.trained:
-                return
+            if self.version.trained or versions.current(self.folder / "versions") != self.version.path:
+                return  # somebody chose another version, and it is about to be gone over to
             rows = list(self.catalogue.rows())
             chosen = np.random.default_rng(0).permutation(len(rows))[:_FITTED_ON]
             path = cold_start.publish_version_0(
@@ -225,18 +236,27 @@ class Parts:
                 self.states.use(version)
             self.index.adopt(beside.index)
             self.version = self.words.version = version
-            self._wire_asking()
-            self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
+            self._wire_asking(self.retrieval.fresh)
+        self._forget_the_erased()
 
     # -- snapshots and rebuilding --------------------------------------------------------------------------------------
 
-    def save(self) -> None:
+    def taken(self) -> Taken:
+        """All that a snapshot holds, as copies: they are written when the lock is free again."""
         arrays = self.states.store.arrays() | self.counts.arrays() | self.index.arrays()
+        arrays = {name: array.copy() for name, array in arrays.items()}
         arrays["texts_unread"] = np.array(self.texts.unread(), np.int64)
-        write_snapshot(self.folder / "snapshots", self.as_of, arrays, self.version.name)
+        return Taken(self.as_of, arrays, self.version.name)
+
+    def save(self, taken: Taken) -> None:
+        write_snapshot(self.folder / "snapshots", taken.as_of, taken.arrays, taken.version)
 
     def load(self) -> None:
-        """Start from the newest snapshot, if it is of the version in use and of a log that reaches so far."""
+        """Start from the newest snapshot, if it is of a version that is there and of a log that reaches so far.
+
+        One of another version than the one in use is started from as well: `use_current`, called once the rest of the
+        log was taken in, goes over from there with the states that were published, and counts need no second look.
+        """
         try:
             self._load()
         except BaseException:
@@ -246,7 +266,7 @@ class Parts:
 
     def _load(self) -> None:
         found = read_snapshot(self.folder / "snapshots")
-        if found is None or found[1] != self.version.name or found[0] > self.log.end:
+        if found is None or found[0] > self.log.end or not self._starts_under(found[1]):
             return
         self.as_of, _, arrays = found
         self.states.store.load(arrays)
@@ -255,6 +275,22 @@ class Parts:
         self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
         never_read = np.flatnonzero((self.index.known == 1) & (self.index.epoch == 0))
         self.texts.submit(self._as_sent({*never_read.tolist(), *arrays["texts_unread"].tolist()}))
+
+    def _starts_under(self, name: str) -> bool:
+        """Whether a snapshot of the version of this name can be started from, under that version if it is another."""
+        if name == self.version.name:
+            return True
+        try:
+            version = Version(versions.find(self.folder / "versions", name))
+            _check_ours(version, self.log, self.encoder)
+        except (NotFound, Corrupt):
+            return False
+        weighed = version.trained or version.manifest.actions == _weights(self.log, self.settings)
+        if version.name != name or not weighed:
+            return False
+        self.version = self.words.version = version
+        self.reset()
+        return True
 
     def _as_sent(self, items: set[int]) -> list[Row]:
         """Items as they stood at the snapshot; after a kill, the catalogue is ahead of it."""
@@ -282,15 +318,18 @@ class Parts:
             with self.lock:  # texts are read and placed meanwhile
                 take(batch)
         with self.lock:
-            self._sweep()
+            for number in self._forget_the_erased():
+                self.catalogue.forget(number)
             self.counts_changed()
 
-    def _sweep(self) -> None:
-        """Forget all numbers of the erased: sessions whose alias was erased before it was ever applied, too."""
-        for number in self.log.people.forgotten():
-            self.catalogue.forget(number)
-            if self.states.newest(number):
-                self.states.clear(number)
+    def _forget_the_erased(self) -> list[int]:
+        """No state under any number of theirs: sessions whose alias was erased before it was ever applied, too."""
+        erased = self.log.people.forgotten()
+        with self.lock:
+            for number in erased:
+                if self.states.newest(number):
+                    self.states.clear(number)
+        return erased
 
     def counts_changed(self) -> None:
         """Something was subtracted. Where that was not exact, build the counts again, beside the ones in use."""
@@ -319,8 +358,7 @@ class Parts:
     def _swap_counts(self, counts: Counts) -> None:
         counts.ensure(self.states.store.people, self.index.items)
         self.counts = counts
-        self._wire_asking()
-        self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
+        self._wire_asking(self.retrieval.fresh)
 
     def _count_from_log(self, counts: Counts, after: int, upto: int) -> None:
         for people, events in self.log.interactions(after, upto):
@@ -375,13 +413,4 @@ def _version(folder: Path, log: EventLog, encoder: TextEncoder | None, actions: 
 
 def _check_ours(version: Version, log: EventLog, encoder: TextEncoder | None) -> None:
     """Raises Corrupt when a version was made by another encoder, or trained on another log."""
-    training = version.manifest.training
-    if version.manifest.encoder_fingerprint != _named(encoder)[1]:
-        why = f"it reads texts by {version.manifest.encoder}, this folder by {_named(encoder)[0]}."
-    elif training is not None and training.data != versions.fingerprint(log.items.first(training.items)):
-        why = "it was trained on another log."
-    else:
-        return
-    raise Corrupt(
-        why, field="version", value=str(version.path), way_out="Name another: penchant model use NUMBER, or train anew."
-    )
+    versions.check_ours(version.path, version.manifest, _named(encoder)[:2], log.items.first)

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from penchant import Condition, Event, Query, Slate
+from penchant.config import FILE
 from penchant.engine import Engine
 
 NOW = 1_700_000_000.0  # the clock of the tests: November 2023
@@ -122,3 +123,49 @@ def open_reading_engine(minilm: Path, tmp_path: Path) -> Iterator[OpenEngine]:
     yield open_
     for engine in opened:
         engine.close()
+
+
+def chain() -> list[Event]:
+    """What 60 people did with the 40 items of a circle: each goes on around it from somewhere; three clicks, a buy."""
+    return [
+        click(
+            f"u{u}", f"i{(u * 7 + k) % 40}", NOW + k * 3600 + u, action="click" if k % 4 else "buy", value=k % 5 + 1.0
+        )
+        for k in range(12)
+        for u in range(60)
+    ]
+
+
+@pytest.fixture(scope="session")
+def chain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed data folder that holds the chain, under version 0. To be copied, not changed."""
+    folder = tmp_path_factory.mktemp("chain") / "data"
+    with Engine.open(folder, encoder="none") as engine:
+        engine.ingest(circle(40))
+        engine.ingest(chain())
+        engine.wait_for_items()
+    (folder / FILE).write_text('encoder = "none"\n')
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_folder(chain_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chain with a version 0002 that was trained on it for an epoch; 0001 is in use. To be copied, not changed."""
+    pytest.importorskip("torch", reason="training needs the extra `train`")
+    from penchant.learning import train
+    from penchant.learning.source import Source
+
+    folder = tmp_path_factory.mktemp("trained") / "data"
+    shutil.copytree(chain_folder, folder)
+    options = train.Options(size="small", gate=False, use=False, changed={"epochs": 1})
+    told = train.Told(lambda phase: None, lambda report: None, lambda what, done, of: None)
+    with Source(folder) as source:
+        train.train(source, train.plan(source, options), options, told)
+    return folder
+
+
+@pytest.fixture
+def trained(trained_folder: Path, tmp_path: Path) -> Path:
+    """A copy of `trained_folder`."""
+    shutil.copytree(trained_folder, tmp_path / "data")
+    return tmp_path / "data"

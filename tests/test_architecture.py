@@ -20,7 +20,7 @@ LAYERS = (
     ("types", "errors", "config", "threads"),
     ("kernels", "models", "storage"),
     ("pipeline",),
-    ("beside",),
+    ("beside", "following"),
     ("parts",),
     ("intake",),
     ("engine",),

@@ -124,9 +124,11 @@ def read_histories(log: EventLog, positive: Bools, items: Bools, upto: int) -> H
 
 def _in_time(people: Longs, time: Doubles) -> Bools:
     """False for events that were too old, when they came, to be put in their place (events in log order)."""
+    if not len(people):
+        return np.ones(0, np.bool_)
     order = np.argsort(people, kind="stable")
     newest = time[order].copy()
-    shift = np.concatenate(([True], people[order][1:] != people[order][:-1])) if len(people) else np.zeros(0, bool)
+    shift = np.concatenate(([True], people[order][1:] != people[order][:-1]))
     for first, last in zip(np.flatnonzero(shift), [*np.flatnonzero(shift)[1:], len(people)], strict=True):
         np.maximum.accumulate(newest[first:last], out=newest[first:last])
     out = np.ones(len(people), np.bool_)

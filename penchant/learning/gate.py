@@ -44,8 +44,16 @@ class Verdict(NamedTuple):
 
 
 def compare(source: Source, model: Model, recipe: Recipe, moment: float, folder: Path, count: Count) -> Verdict:
-    """Ask both; ``folder`` is scratch space, made anew."""
+    """Ask both; ``folder`` is scratch space, made anew and gone afterwards: it holds what people did."""
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        return _compared(source, model, recipe, moment, folder, count)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _compared(source: Source, model: Model, recipe: Recipe, moment: float, folder: Path, count: Count) -> Verdict:
     world, events = read_log(source.folder)
     cut = time_split(events, moment)
 
@@ -53,7 +61,6 @@ def compare(source: Source, model: Model, recipe: Recipe, moment: float, folder:
         with Source(prepared) as there:
             publish(prepared / "versions", there, carried(model, source, there), recipe, epochs=0, metrics={})
 
-    folder.mkdir()
     prepare(folder / "v0", world._replace(train=publish_there), cut.train, count)
     shutil.copytree(folder / "v0", folder / "trained")
     (newest,) = (path for path in versions.published(folder / "trained" / "versions")[-1:])
@@ -61,7 +68,6 @@ def compare(source: Source, model: Model, recipe: Recipe, moment: float, folder:
     every = max(1, len(cut.test) // QUESTIONS)
     found = {name: _ask(folder / name, cut.test, every, name, count) for name in ("v0", "trained")}
     people = np.unique([event.user or "" for event in cut.test[::every]], return_inverse=True)[1]
-    shutil.rmtree(folder)
     return Verdict(
         version_0=float(found["v0"].mean()),
         trained=float(found["trained"].mean()),
@@ -75,6 +81,7 @@ def carried(model: Model, source: Source, there: Source) -> Model:
     there.fields, there.profile = source.fields, source.profile
     names = there.log.items.first(there.items)
     numbers = torch.tensor([source.log.items.get(name) for name in names], dtype=torch.int64)
+    numbers[numbers >= source.items] = -1  # sent after the training began
     moved = copy.deepcopy(model).cpu()
     residual = moved.item.residual.weight.detach()
     moved.item.residual = torch.nn.Embedding.from_pretrained(

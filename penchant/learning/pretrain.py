@@ -15,7 +15,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -232,8 +232,8 @@ class Trainer:
         if self._file is None or not self._file.exists():
             return
         content: dict[str, Any] = torch.load(self._file, map_location=self.device, weights_only=True)
-        if content["recipe"] != repr(self.recipe):
-            return
+        if content["recipe"] != repr(self.recipe) or _shapes(content["model"]) != _shapes(self.model.state_dict()):
+            return  # of another run, or what items say of themselves has changed its form since
         self.model.load_state_dict(content["model"])
         self.averaged.load_state_dict(content["averaged"])
         self._optimizer.load_state_dict(content["optimizer"])
@@ -255,6 +255,10 @@ def as_told(batch: Batch, profile: Tensor, device: torch.device) -> Told:
     item, words, action, value, gap, since, target = _tensors(batch[:7], device)
     whose = torch.from_numpy(batch.person).to(profile.device)
     return Told(item, words, action, value, gap, since, target, profile[whose])
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in weights.items()}
 
 
 def autocast(device: torch.device) -> Any:

@@ -66,7 +66,10 @@ def publish(
         files[INDEX] = Built(vectors).serialised()
     files["card.md"] = card(manifest).encode()
     states = packed(beside.states.store.arrays(), source.upto)
-    return versions.publish(folder, manifest, files, states, use=False)
+    path = versions.publish(folder, manifest, files, states, use=False)
+    if source.log.erased_after(source.upto):  # looked at last: an erasure from here on finds the file
+        versions.forget_states(folder)
+    return path
 
 
 def _manifest(source: Source, model: Model, recipe: Recipe, epochs: int, metrics: Mapping[str, float]) -> Manifest:

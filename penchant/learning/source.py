@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,20 +40,30 @@ _WHITENED = 128
 _VALUE_KNOTS = 6
 
 
-class Source:
-    """A data folder, opened to learn from. Raises NotFound where there is none, InvalidInput where it holds nothing."""
+class Stand(NamedTuple):
+    """Where a log stood: the offset of its newest event, and how many items it named."""
 
-    def __init__(self, folder: Path) -> None:
+    upto: int
+    items: int
+
+
+class Source:
+    """A data folder, opened to learn from. Raises NotFound where there is none, InvalidInput where it holds nothing.
+
+    ``stand``: look no further than this, so that a run that was stopped goes on with the data that it began with.
+    """
+
+    def __init__(self, folder: Path, stand: Stand | None = None) -> None:
         self.folder, self.settings = folder, load_settings(folder)
         self.log = EventLog(folder, read_only=True)
         self.catalogue = Catalogue(folder, read_only=True)
         self.encoder = encoder_of(self.settings, folder)
-        self.upto = self.log.end
+        self.stand = stand or Stand(self.log.end, max(len(self.log.items), 1))
+        self.upto, self.items = self.stand
         self.actions = [self.log.actions.name(number) for number in range(len(self.log.actions))]
         known = self.settings.actions
         self.weights = {name: known[name].weight if name in known else 0.0 for name in self.actions}
-        self.rows = list(self.catalogue.rows())
-        self.items = max(len(self.log.items), 1)
+        self.rows = [row for row in self.catalogue.rows() if row.item < self.items]
         self.fields: Fields = fields_of.fit([row.fields for row in self.rows], [row.vectors for row in self.rows])
         self.profile: Fields = self._profile_fields()
         self.text = self.texts([row.text for row in self.rows])

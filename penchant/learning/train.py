@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +30,7 @@ from penchant.learning.heads import Calibration, Examples
 from penchant.learning.pretrain import Data, Report, Trainer
 from penchant.learning.publish import publish
 from penchant.learning.recipe import Recipe, check_memory, derive, memory_bytes
-from penchant.learning.source import Source
+from penchant.learning.source import Source, Stand
 from penchant.models import versions
 from penchant.models.heads import Heads
 from penchant.models.rating import RatingModel
@@ -38,6 +39,7 @@ from penchant.models.torch.scorer import Model
 Longs = NDArray[np.int64]
 
 TRAINING = "training"  # folder of checkpoints, beside the versions
+_BEGUN = "begun.json"  # where the log stood when a run began
 _LATER = 0.9
 
 
@@ -79,6 +81,17 @@ class Told(NamedTuple):
     counted: Callable[[str, int, int], None]
 
 
+def opened(folder: Path, options: Options) -> Source:
+    """A data folder to train on: as it stood when a run began that was stopped, unless ``options.fresh``, or as it is.
+
+    So that a run goes on although events and items came meanwhile. Raises as `Source` does.
+    """
+    begun = folder / TRAINING / _BEGUN
+    if options.fresh or not begun.exists():
+        return Source(folder)
+    return Source(folder, msgspec.json.decode(begun.read_bytes(), type=Stand))
+
+
 def plan(source: Source, options: Options) -> Plan:
     """Raises Unavailable when the machine's memory would not do."""
     histories = source.histories
@@ -103,6 +116,7 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
     if options.fresh:
         shutil.rmtree(checkpoints, ignore_errors=True)
     checkpoints.mkdir(exist_ok=True)
+    (checkpoints / _BEGUN).write_bytes(msgspec.json.encode(source.stand))
     told.phase("Training on what came before, measured on what came after")
     everything = source.data(source.histories, planned.recipe)
     trainer = _trainer(source, everything.histories, planned, checkpoints / "validated.pt", told)

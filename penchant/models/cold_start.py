@@ -15,6 +15,7 @@ The graphs are in the format that trained versions use; each declares the inputs
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,7 @@ def fit_projection(vectors: Floats) -> tuple[Floats, Floats]:
     return mean, scaled
 
 
+@lru_cache(maxsize=64)
 def brought_projection(name: str, dim: int) -> Floats:
     """How a vector that the application brought (an image's, say) enters: a fixed rotation, seeded by its name."""
     seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

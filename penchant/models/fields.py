@@ -69,13 +69,14 @@ class Fields(Struct, frozen=True):
     def brought_rows(self, vectors: Sequence[Mapping[str, Sequence[float]]]) -> Floats:
         """Brought vectors side by side [n, sum of lengths], each at length 1; zero where there is none."""
         out = np.zeros((len(vectors), sum(self.brought.values())), np.float32)
-        for row, one in zip(out, vectors, strict=True):
-            start = 0
-            for name, length in self.brought.items():
-                brought = np.asarray(one.get(name, ()), np.float32)
-                if len(brought) == length:
-                    row[start : start + length] = brought / max(float(np.linalg.norm(brought)), 1e-12)
-                start += length
+        start = 0
+        for name, length in self.brought.items():
+            there = [place for place, one in enumerate(vectors) if len(one.get(name, ())) == length]
+            if there:
+                brought = np.array([vectors[place][name] for place in there], np.float32)
+                lengths = np.linalg.norm(brought, axis=1, keepdims=True)
+                out[there, start : start + length] = brought / np.maximum(lengths, 1e-12)
+            start += length
         return out
 
 

@@ -153,10 +153,13 @@ class Version:
 
     def _blended(self, rows: Sequence[Described], text: Floats) -> Floats:
         out = self._texts(text)
-        for row, vector in zip(rows, out, strict=True):
+        alike: dict[tuple[str, int], list[int]] = {}
+        for place, row in enumerate(rows):
             for name, brought in row.vectors.items():
-                projected = np.asarray(brought, np.float32) @ brought_projection(name, len(brought))
-                vector += projected / max(float(np.linalg.norm(projected)), 1e-12)
+                alike.setdefault((name, len(brought)), []).append(place)
+        for (name, length), places in alike.items():
+            together = np.array([rows[place].vectors[name] for place in places], np.float32)
+            out[places] += _unit(together @ brought_projection(name, length))
         return _unit(out)
 
 

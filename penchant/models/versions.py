@@ -15,6 +15,7 @@
         states.npz      states of all people, folded up to an offset; not part of what makes a version whole
         card.md         the version in words, for people
     versions/current    the numbers of the versions that were in use, one a line; the last one is
+    versions/lock       held by whoever writes here: a learner may publish beside a running engine
 
 Version 0 has the four graphs alone. A graph has those of the inputs in brackets that it reads. A version is written
 into a draft folder, synced, and renamed; a reader sees all of it or nothing. A directory whose manifest is missing, of
@@ -25,10 +26,12 @@ steps with x = 0; a missing value is NaN; the action of nobody's first event, th
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -40,7 +43,8 @@ from penchant.models.fields import Fields
 FORMAT = 2
 GRAPHS = ("item.onnx", "step.onnx", "fold.onnx", "query.onnx")
 STATES, INDEX, HEADS, RATING = "states.npz", "index.faiss", "heads.npz", "rating.npz"
-_CURRENT = "current"
+DRAFT = "draft"
+_CURRENT, _LOCK = "current", "lock"
 
 
 class Fusion(Struct):
@@ -99,20 +103,23 @@ def publish(
 ) -> Path:
     """Write a version under ``folder`` and give it the next number; returns its directory."""
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / "draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    for name, content in files.items():
-        _write(draft / name, content)
-    if states is not None:
-        _write(draft / STATES, states)
-    manifest.files = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    path = folder / f"{max((int(one.name) for one in published(folder)), default=0) + 1:04d}"
-    manifest.name = f"{manifest.name}-{path.name}"
-    _write(draft / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    _sync(draft)
-    draft.rename(path)
-    _sync(folder)
+    if not use and pointer(folder) is None and (present := current(folder)) is not None:
+        use_version(folder, present.name)  # the newest counts as chosen where nobody chose, and this one is not to be
+    draft = folder / DRAFT
+    with _alone(folder):
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        for name, content in files.items():
+            _write(draft / name, content)
+        if states is not None:
+            _write(draft / STATES, states)
+        manifest.files = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        path = folder / f"{max((int(one.name) for one in published(folder)), default=0) + 1:04d}"
+        manifest.name = f"{manifest.name}-{path.name}"
+        _write(draft / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        _sync(draft)
+        draft.rename(path)
+        _sync(folder)
     if use:
         use_version(folder, path.name)
     return path
@@ -157,18 +164,33 @@ def is_readable(path: Path) -> bool:
 
 def use_version(folder: Path, name: str) -> None:
     """From now on this is the version in use; an engine that has the folder open goes over to it within a second."""
-    used = [one for one in _used(folder) if one != name]
-    _write_used(folder, [*used, name])
+    with _alone(folder):
+        _write_used(folder, [*(one for one in _used(folder) if one != name), name])
 
 
 def roll_back(folder: Path) -> Path:
     """Back to the version that was in use before. Raises NotFound where there was none."""
+    before = previous(folder)
+    if before is None:
+        raise NotFound("no version was in use before this one.", field="version", way_out="Name one: model use NUMBER.")
+    with _alone(folder):
+        _write_used(folder, _used(folder)[: _used(folder).index(before.name) + 1])
+    return before
+
+
+def previous(folder: Path) -> Path | None:
+    """The version that was in use before the one that is, and is still there."""
     known = {path.name for path in published(folder)}
     used = [name for name in _used(folder) if name in known]
-    if len(used) < 2:
-        raise NotFound("no version was in use before this one.", field="version", way_out="Name one: model use NUMBER.")
-    _write_used(folder, used[:-1])
-    return folder / used[-2]
+    return folder / used[-2] if len(used) > 1 else None
+
+
+def pointer(folder: Path) -> tuple[int, bytes] | None:
+    """Another value each time that somebody chose a version, the same one included; cheap to look at."""
+    try:
+        return (folder / _CURRENT).stat().st_mtime_ns, (folder / _CURRENT).read_bytes()
+    except OSError:
+        return None
 
 
 def fingerprint(names: Iterable[str]) -> str:
@@ -183,7 +205,7 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest of a version whose files are all there and unchanged. Raises Corrupt otherwise."""
 
     def refuse(why: str) -> Corrupt:
-        return Corrupt(why, field="version", value=str(path), way_out="Delete the directory or restore it whole.")
+        return Corrupt(why, field="version", value=_shown(path), way_out="Delete the directory or restore it whole.")
 
     try:
         manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
@@ -202,10 +224,40 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
+def check_ours(path: Path, manifest: Manifest, encoder: tuple[str, str], names: Callable[[int], list[str]]) -> None:
+    """Raises Corrupt when a version was made by another encoder, or trained on another log.
+
+    ``encoder``: name and fingerprint of this folder's; ``names(n)``: of the log's first n items.
+    """
+    if manifest.encoder_fingerprint != encoder[1]:
+        why = f"it reads texts by {manifest.encoder}, this folder by {encoder[0]}."
+    elif manifest.training is not None and manifest.training.data != fingerprint(names(manifest.training.items)):
+        why = "it was trained on another log."
+    else:
+        return
+    raise Corrupt(
+        why, field="version", value=_shown(path), way_out="Name another: penchant model use NUMBER, or train anew."
+    )
+
+
 def forget_states(folder: Path) -> None:
     """Delete the folded states of all versions: somebody in them was erased. They are folded from the log again."""
     for path in published(folder):
         (path / STATES).unlink(missing_ok=True)
+
+
+def _shown(path: Path) -> str:
+    """A directory inside its data folder: a whole path would be cut where the number stands."""
+    return f"{path.parent.name}/{path.name}"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One writer at a time, in whatever process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / _LOCK, "w", encoding="ascii") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _used(folder: Path) -> list[str]:

@@ -323,6 +323,7 @@ async def _serve(
     try:
         engine = await asyncio.to_thread(Engine.open, folder, **flags)
         app.state.threads = Threads(engine)
+        engine.follow_versions()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
         announce(engine)
         await running

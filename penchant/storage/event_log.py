@@ -194,7 +194,9 @@ class EventLog:
             )
         self._lock_file = self._checkpointer = None
         self._write = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        self._write.execute("BEGIN")  # names and `end` of one moment, while the other process writes on
         self._load()
+        self._write.execute("COMMIT")
 
     def _load(self) -> None:
         """Read what is kept in memory; at the start, and after a transaction that failed."""
@@ -417,8 +419,11 @@ class EventLog:
             yield [self._event(row) for row in rows]
             after = rows[-1][0]
 
-    def interactions(self, after: int, upto: int, batch: int = 65_536) -> Iterator[tuple[NDArray[np.int64], History]]:
-        """Interactions of everybody as they stood at ``upto``, in log order: (people, events); to rebuild counts."""
+    def interactions(self, after: int, upto: int, batch: int = 8192) -> Iterator[tuple[NDArray[np.int64], History]]:
+        """Interactions of everybody as they stood at ``upto``, in log order: (people, events); to rebuild counts.
+
+        A batch is small since making arrays of it holds the interpreter, and with it every answer.
+        """
         while after < upto:
             rows = (
                 self._read()
@@ -449,6 +454,13 @@ class EventLog:
             (after, upto, *(_KIND[kind] for kind in _ABOUT_THE_LOG), after, upto),
         )
         return {int(row[0]) for row in found.fetchall() if row[0] >= 0}
+
+    def erased_after(self, offset: int) -> bool:
+        """Whether somebody was erased after an offset."""
+        row = self._read().execute(
+            "SELECT EXISTS (SELECT 1 FROM events WHERE offset > ? AND kind = ?)", (offset, _KIND["erasure"])
+        )
+        return bool(row.fetchone()[0])
 
     def items_sent(self, after: int) -> set[int]:
         """Items that were sent or removed after an offset."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from penchant.errors import Corrupt, NotFound
 from penchant.models.cold_start import publish_version_0
 from penchant.models.runtime import Version
-from penchant.models.versions import GRAPHS, current, read_manifest, roll_back, use_version
+from penchant.models.versions import GRAPHS, current, pointer, published, read_manifest, roll_back, use_version
+from penchant.models.versions import publish as publish_any
 from tests.conftest import NOW, OpenEngine
 
 
@@ -64,6 +66,28 @@ def test_one_goes_over_to_a_version_and_back(version: Path) -> None:
     assert current(folder) == version
     assert roll_back(folder) == current(folder) == third
     assert roll_back(folder) == current(folder) == second
+
+
+def test_a_version_that_is_published_and_not_to_be_used_is_not_used(version: Path) -> None:
+    """Nor where nobody ever chose, and the newest one counts as chosen."""
+    folder = version.parent
+    for _ in range(2):
+        manifest, files = read_manifest(version), {name: (version / name).read_bytes() for name in GRAPHS}
+        publish_any(folder, manifest, files, use=False)
+        assert current(folder) == version
+        (folder / "current").unlink()
+        for path in published(folder)[1:]:
+            shutil.rmtree(path)
+
+
+def test_whoever_looks_sees_that_somebody_chose_even_the_same_version(version: Path) -> None:
+    folder = version.parent
+    before = pointer(folder)
+    assert pointer(folder) == before
+    time.sleep(0.02)
+    use_version(folder, version.name)
+    assert pointer(folder) != before
+    assert pointer(folder / "nowhere") is None
 
 
 def test_there_is_nothing_to_go_back_to_from_the_first_version(version: Path) -> None:

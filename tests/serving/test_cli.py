@@ -91,6 +91,11 @@ def events_in(folder: Path) -> int:
         ("replay", ["--data", "--share", "--split", "--least", "--no-staleness", "--picture"]),
         ("evaluate", ["--protocol", "--share", "--split", "--least", "--slices", "--every", "--seen", "--depth"]),
         ("evaluate", ["--file", "--names", "--json", "--data"]),
+        (
+            "train",
+            ["--data", "--size", "--seed", "--epochs", "--no-refit", "--no-gate", "--no-use", "--fresh", "--json"],
+        ),
+        ("model", ["list", "show", "use", "rollback", "diff"]),
         ("serve", ["--data", "--host", "--port", "--durability"]),
         ("demo", ["--data", "--fast"]),
     ],

@@ -18,7 +18,7 @@ import typer
 
 from penchant.errors import InvalidInput, NotFound
 from penchant.serving import screens
-from penchant.serving.cli import asking, evaluating, importing, replaying, running
+from penchant.serving.cli import asking, evaluating, importing, modelling, replaying, running, training
 
 DEBUG = "--debug"
 INTERRUPTED = 130
@@ -41,7 +41,7 @@ def penchant(
     """Real-time personalization that understands content.
 
     Start with [bold]penchant demo[/bold]. With your own data: [bold]init[/bold], [bold]import[/bold],
-    then [bold]recommend[/bold] or [bold]serve[/bold].
+    then [bold]recommend[/bold] or [bold]serve[/bold], and [bold]train[/bold] once people have done things.
     """
 
 
@@ -53,6 +53,8 @@ app.command()(asking.similar)
 app.command()(asking.search)
 app.command()(replaying.replay)
 app.command()(evaluating.evaluate)
+app.command()(training.train)
+app.add_typer(modelling.app, name="model")
 app.command()(running.serve)
 
 
