@@ -47,7 +47,7 @@ class Heads(NamedTuple):
     def probabilities(self, asked: Floats, item: Floats) -> Floats:
         """[n, heads] for pairs of f(x) and g(y) [n, dim]."""
         logits = np.stack([((asked @ weight) * item).sum(1) for weight in self.weight], 1) + self.bias
-        return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+        return (0.5 + 0.5 * np.tanh(0.5 * logits)).astype(np.float32)  # the logistic function, which cannot overflow
 
 
 class Calibration(NamedTuple):

@@ -46,7 +46,7 @@ def publish(
         "step.onnx": export.step_graph(model.user),
         "fold.onnx": export.fold_graph(model.user),
         "query.onnx": export.query_graph(model.user),
-        "residual.npy": _npy(model.item.residual.weight.detach().numpy()),
+        "residual.npy": _npy(np.where(source.there[:, None], model.item.residual.weight.detach().numpy(), 0.0)),
     }
     if heads is not None:
         files["heads.npz"] = heads.packed()
@@ -61,7 +61,7 @@ def publish(
     if len(vectors) > EXACT:
         files[INDEX] = Built(vectors).serialised()
     files["card.md"] = card(manifest).encode()
-    states = packed(beside.states.store.arrays(), source.upto)
+    states = packed(beside.settled_states(), source.upto)
     return versions.publish(folder, manifest, files, states, use=False)
 
 

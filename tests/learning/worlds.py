@@ -13,11 +13,15 @@ from penchant import Event
 from penchant.engine import Engine
 from penchant.learning.dataset import Histories
 from penchant.learning.pretrain import Data
+from penchant.learning.publish import publish
 from penchant.learning.recipe import Recipe, derive
+from penchant.learning.source import Source
 from penchant.models.torch.item_encoder import ContentShape
 from penchant.models.torch.scorer import Model
 from penchant.models.torch.user_state import Shape
+from penchant.models.versions import use_version
 from tests.conftest import DAY, NOW
+from tests.models.torch.towers import shake
 
 ITEMS = 20
 
@@ -118,3 +122,21 @@ def folder(path: Path, events: Sequence[Event], items: Sequence[Event] | None = 
         engine.wait_for_items()
         assert not engine.ingest(events).refused
     return path
+
+
+def shaken(source: Source, of: Recipe) -> Model:
+    """A model that learned nothing, with weights that are loud enough for a mistake to be heard."""
+    made = source.model(of)
+    shake(made)
+    return made.eval()
+
+
+def published(path: Path, use: bool = True, **changed: Any) -> tuple[Path, Model]:
+    """A version of such a model beside the log of a folder, and that model."""
+    with Source(path) as source:
+        of = recipe(**changed)
+        made = shaken(source, of)
+        version = publish(path / "versions", source, made, of, epochs=0, metrics={})
+    if use:
+        use_version(path / "versions", version.name)
+    return version, made
