@@ -6,6 +6,7 @@ out (`portrait`): states, counts and lists, by name, since two engines may numbe
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 import random
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from benchmarks.kill import ingest_until_killed
 from penchant import Condition, Event, Query
@@ -24,6 +26,7 @@ from penchant.engine import Engine
 from penchant.kernels import MOVE, RING
 from penchant.models.cold_start import DIM, publish_version_0
 from penchant.models.runtime import Version
+from penchant.models.versions import use_version
 from penchant.pipeline.filters import meets
 from penchant.storage.counts import Counts
 from tests.conftest import NOW, OpenEngine, ask, circle, click, crash_image, item, names, temporary_folder
@@ -311,6 +314,71 @@ def test_rebuilding_leaves_the_catalogue_without_what_the_log_does_not_hold(open
     engine.rebuild()
     assert engine.parts.catalogue.profile(7) == {}
     assert [engine.parts.log.items.name(row.item) for row in engine.parts.catalogue.rows()] == ["i0"]
+
+
+# -- under a trained version, too --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def learned() -> Any:
+    """Worlds to learn from; they need torch."""
+    pytest.importorskip("torch.nn")
+    return importlib.import_module("tests.learning.worlds")
+
+
+def kept_closed(folder: Path) -> Path:
+    """A folder that a training can read: its settings are in its file."""
+    folder.mkdir()
+    (folder / "penchant.toml").write_text('encoder = "none"\n', encoding="utf-8")
+    return folder
+
+
+FIRST = [*(angle(name) for name in ITEMS[:6]), *(click("ann", name, NOW - 50_000) for name in ITEMS[:6])]
+
+
+@given(before=histories(most=12), after=histories(most=12), sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
+@settings(max_examples=15)
+def test_rebuilding_under_a_trained_version_equals_living_it(
+    learned: Any, before: list[Event], after: list[Event], sizes: list[int]
+) -> None:
+    before = [*FIRST, *(event for event in before if not event.removed)]  # see the next law
+    after = [renamed(event) for event in after]
+    with temporary_folder() as scratch:
+        folder = kept_closed(scratch / "lived")
+        with opened(folder) as engine:
+            for batch in batches(before, sizes):
+                engine.ingest(batch)
+        learned.published(folder, use=False)
+        with opened(folder) as engine:
+            assert not engine.parts.version.trained
+            engine.ingest(after[:3])  # what came while the training ran
+            use_version(folder / "versions", "0002")
+            assert engine.parts.use_current()
+            for batch in batches(after[3:], sizes):
+                engine.ingest(batch)
+            lived = portrait(engine)
+            assert any(one.any() for one in lived.states.values())
+            engine.rebuild()
+            assert_close(portrait(engine), lived)
+        with opened(folder) as engine:
+            assert engine.parts.version.trained
+            assert_close(portrait(engine), lived)
+
+
+def renamed(event: Event) -> Event:
+    """Histories are drawn apart: the ids of one must not be those of the other."""
+    target = f"after-{event.target}" if event.target else None
+    return structs.replace(event, id=f"after-{event.id}" if event.id else None, target=target,
+                           time=(event.time or 0.0) + 30_000)  # fmt: skip
+
+
+def assert_close(one: Portrait, other: Portrait) -> None:
+    """As `assert_same`; states and scores of random weights are larger than those of version 0."""
+    assert_same(one._replace(states={}, lists={}), other._replace(states={}, lists={}))
+    for name, expected in other.states.items():
+        np.testing.assert_allclose(one.states[name], expected, rtol=1e-3, atol=1e-3, err_msg=name)
+    for name, scores_of in other.lists.items():
+        assert one.lists[name] == pytest.approx(scores_of, rel=1e-3, abs=5e-3), name
 
 
 # -- the same event twice changes nothing ------------------------------------------------------------------------------
