@@ -25,7 +25,7 @@ from penchant.evaluation import metrics
 from penchant.learning.recipe import Recipe, derive
 from penchant.types import Event
 
-EPOCHS = 10
+EPOCHS = 16
 SEEDS = (0, 1, 2)
 INPUTS = {"": (False, False), "_reqtime": (True, False), "_reqtime_ratings": (True, True)}
 

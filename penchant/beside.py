@@ -47,7 +47,7 @@ class Beside:
         self.version = words.version
         self.index = ItemIndex(self.version.manifest.dim)
         self.states = UserStates(
-            StateStore(self.version.manifest.state_size),
+            StateStore(self.version.manifest.state_size, self.version.sums),
             self.index,
             self.version,
             words.at,

@@ -43,6 +43,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     neighbours      the dial: most neighbours kept for an item in each count table
     half_life_days  after so many days, an interaction counts half for recent popularity
     text_threads    threads that the language model may use; more than 1 only where nothing is served meanwhile
+    ratings         actions whose values say how much the person liked the item
     sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
     """
@@ -54,6 +55,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     half_life_days: float = 7.0
     text_threads: int = 1
     sensitive: tuple[str, ...] = ()
+    ratings: tuple[str, ...] = ("rate",)
     snapshot_every: int = 200_000
     max_field_bytes: int = 65_536
     host: str = "127.0.0.1"
@@ -107,7 +109,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         ) from None
 
 
-_NOT_PLAIN = frozenset(("actions", "sensitive"))
+_NOT_PLAIN = frozenset(("actions", "sensitive", "ratings"))
 
 
 def _from_environment() -> dict[str, str]:

@@ -47,6 +47,7 @@ class _Scored(NamedTuple):
     features: NDArray[np.float32]
     scores: NDArray[np.float32]
     names: tuple[str, ...]
+    vector: NDArray[np.float32] | None = None  # f(x) of the person, when it is a person who asks
 
 
 class Batch:
@@ -147,6 +148,22 @@ class Engine:
                 for query, person, vector in zip(queries, people, vectors, strict=True)
             ]
 
+    def rank(self, items: Sequence[str], query: Query) -> Slate:
+        """These items, each once, ordered for this person; seen ones too. Raises NotFound, InvalidInput.
+
+        All of them are kept that are available and meet the query's conditions; its limit does not count.
+        """
+        query = structs.replace(self._checked(structs.replace(query, limit=max(len(items), 1))), seen="allow")
+        with self.lock:
+            numbers = np.array([self._item(item) for item in items], np.int64)
+            person, parts = self._person(query.user), self.parts
+            asked = parts.asked(person, parts.vectors_of([person], [query])[0], query)
+            found = parts.retrieval.these(asked, numbers)
+            features, scores = parts.ranker.score(parts.retrieval.scratch, asked, found)
+            scored = _Scored(features, scores, parts.ranker.features, asked.vector)
+            removing = (parts.hidden(query, person), parts.filters.allowed(query.where, parts.index.items))
+            return self._answer(query, person, found, scored, removing)
+
     def similar(self, item: str, query: Query | None = None) -> Slate:
         """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""
         query = self._checked(query or Query())
@@ -173,7 +190,8 @@ class Engine:
         hidden = parts.hidden(query, person) if itself is None else np.array([itself], np.int32)
         items = parts.retrieval.candidates(asked, also, len(hidden))
         features, scores = parts.ranker.score(parts.retrieval.scratch, asked, items)
-        return self._answer(query, person, items, _Scored(features, scores, parts.ranker.features), (hidden, allowed))
+        scored = _Scored(features, scores, parts.ranker.features, asked.vector if itself is None else None)
+        return self._answer(query, person, items, scored, (hidden, allowed))
 
     def _search(self, query: Query, person: int) -> Slate:
         parts, words = self.parts, query.words or ""
@@ -211,8 +229,12 @@ class Engine:
                 removed=REMOVED.get(int(reason[place])),
             )
 
+        kept = [candidate(place) for place in best.tolist()]
+        if scored.vector is not None:
+            for one, judged in zip(kept, self.parts.judged(person, scored.vector, items[best]), strict=True):
+                one.probabilities, one.rating = judged
         return Slate(
-            items=[candidate(place) for place in best.tolist()],
+            items=kept,
             as_of=self.parts.as_of,
             user_as_of=self.parts.states.newest(person),
             version=self.parts.version.name,

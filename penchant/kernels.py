@@ -34,7 +34,7 @@ ASKED = 10  # events back whose neighbours speak for a candidate
 STEPPED, INSERTED, LATE_EVENT = 0, 1, 2
 KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
-CONDITION = 64
+CONDITION, GIVEN = 64, 128
 STAMP, PLACE, SOURCE, HIDDEN, TRANSITION, NEIGHBOUR = range(6)  # columns of Scratch
 SOURCES = {
     DENSE: "dense",
@@ -44,6 +44,7 @@ SOURCES = {
     FRESH: "fresh",
     WORDS: "words",
     CONDITION: "condition",
+    GIVEN: "given",
 }
 TRANSITION_UNIT = 1000  # a transition from the event just before counts so much; weights below are integers of it
 

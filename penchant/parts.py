@@ -38,6 +38,7 @@ from penchant.storage.state_store import StateStore, drop_snapshots, read_snapsh
 from penchant.types import Query
 
 Floats = NDArray[np.float32]
+Longs = NDArray[np.int64]
 
 NO_ENCODER = "none"
 _REFIT = 10  # a catalogue grown so many times is looked at again for the projection
@@ -75,7 +76,7 @@ class Parts:
         self.as_of = 0
         self.index = ItemIndex(manifest.dim)
         self.counts = Counts(self.settings.neighbours, self.settings.half_life_days)
-        store = StateStore(manifest.state_size)
+        store = StateStore(manifest.state_size, self.version.sums)
         self.states = UserStates(store, self.index, self.version, self.words.at, self.settle, self._kept_history)
         self._wire_asking()
 
@@ -101,6 +102,16 @@ class Parts:
 
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
         return Asked(vector, self.states.recent(person, self.positive.view(np.bool_)), query.time or 0.0)
+
+    def judged(self, person: int, vector: Floats, items: Longs) -> list[tuple[dict[str, float], float | None]]:
+        """(probability of each action, rating) of items for a person whose f(x) is ``vector``, as far as is known."""
+        heads, ratings = self.version.heads, self.states.ratings(person, items)
+        told: list[dict[str, float]] = [{} for _ in items]
+        if heads is not None:
+            names = [self.log.actions.name(number) for number in heads.action.tolist()]
+            found = heads.probabilities(vector[None], self.index.vector[items])
+            told = [dict(zip(names, row, strict=True)) for row in found.tolist()]
+        return list(zip(told, [None] * len(items) if ratings is None else ratings.tolist(), strict=True))
 
     def hidden(self, query: Query, person: int) -> NDArray[np.int32]:
         """Items that the query does not want to see again."""

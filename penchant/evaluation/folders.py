@@ -109,8 +109,10 @@ def prepare(folder: Path, world: World, learned: Sequence[Event], progress: Prog
 
 
 def opened(folder: Path, settings: Mapping[str, Any]) -> Engine:
-    """The engine of a prepared folder, with whatever model version stands there."""
-    return Engine.open(folder, **settings)
+    """The engine of a prepared folder, with whatever model version stands there, and a vector for every item."""
+    engine = Engine.open(folder, **settings)
+    engine.wait_for_items()
+    return engine
 
 
 def learn(engine: Engine, events: Sequence[Event], source: tuple[bytes, int] | None = None) -> None:

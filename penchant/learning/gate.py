@@ -87,7 +87,6 @@ def _ask(folder: Path, events: Sequence[Event], every: int, name: str, count: Co
     """NDCG@10 of each question: every so many events, all of which are learned after."""
     places = []
     with opened(folder, {}) as engine:
-        engine.wait_for_items()  # the trained one reads its items anew: both are asked with all of them there
         for k, event in enumerate(events):
             if k % every == 0:
                 listed = [one.item for one in engine.recommend(Query(user=event.user, time=event.time)).items]

@@ -8,13 +8,14 @@ learn from it, and carried over to the heads of the model that did.
 
 from __future__ import annotations
 
-import io
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
+
+from penchant.models.heads import Heads
 
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
@@ -30,24 +31,6 @@ class Examples(NamedTuple):
     asked: Floats
     item: Floats
     done: Floats
-
-
-class Heads(NamedTuple):
-    """``action`` [heads] numbers of actions, ``weight`` [heads, dim, dim], ``bias`` [heads], calibration included."""
-
-    action: Longs
-    weight: Floats
-    bias: Floats
-
-    def packed(self) -> bytes:
-        out = io.BytesIO()
-        np.savez(out, **self._asdict())
-        return out.getvalue()
-
-    def probabilities(self, asked: Floats, item: Floats) -> Floats:
-        """[n, heads] for pairs of f(x) and g(y) [n, dim]."""
-        logits = np.stack([((asked @ weight) * item).sum(1) for weight in self.weight], 1) + self.bias
-        return (0.5 + 0.5 * np.tanh(0.5 * logits)).astype(np.float32)  # the logistic function, which cannot overflow
 
 
 class Calibration(NamedTuple):

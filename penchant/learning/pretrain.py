@@ -82,6 +82,7 @@ class Trainer:
         checkpoint: Path | None = None,
     ) -> None:
         self.recipe, self.data = recipe, data
+        torch.set_num_threads(threads())
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model, self.averaged = model.to(self.device), copy.deepcopy(model).to(self.device)
         self.data = Data(*(_moved(part, self.device) for part in data))
@@ -248,6 +249,11 @@ class Trainer:
         self._loss, self._predicted = content["sums"]
         self.curve = [(int(epoch), float(figure)) for epoch, figure in content["curve"]]
         self.losses = content["losses"]
+
+
+def threads() -> int:
+    """Cores that a training uses: all that this process may, or PENCHANT_TRAINING_THREADS."""
+    return int(os.environ.get("PENCHANT_TRAINING_THREADS", 0)) or len(os.sched_getaffinity(0))
 
 
 def as_told(batch: Batch, profile: Tensor, device: torch.device) -> Told:

@@ -16,15 +16,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.learning.heads import Heads
 from penchant.learning.recipe import Recipe
 from penchant.learning.source import Source
 from penchant.models import cold_start, versions
 from penchant.models.fields import Fields
+from penchant.models.heads import Heads
+from penchant.models.rating import RatingModel
 from penchant.models.runtime import Version
 from penchant.models.torch import export
 from penchant.models.torch.scorer import Model
-from penchant.models.versions import INDEX, Manifest, Training
+from penchant.models.versions import HEADS, INDEX, RATING, Manifest, Training
 from penchant.storage.item_index import EXACT, Built
 from penchant.storage.state_store import packed
 
@@ -38,6 +39,7 @@ def publish(
     epochs: int,
     metrics: Mapping[str, float],
     heads: Heads | None = None,
+    rating: RatingModel | None = None,
 ) -> Path:
     """Write a version under ``folder``; it is not in use until somebody says so. Returns its directory."""
     model = model.cpu().eval()
@@ -49,7 +51,9 @@ def publish(
         "residual.npy": _npy(np.where(source.there[:, None], model.item.residual.weight.detach().numpy(), 0.0)),
     }
     if heads is not None:
-        files["heads.npz"] = heads.packed()
+        files[HEADS] = heads.packed()
+    if rating is not None:
+        files[RATING] = rating.packed()
     manifest = _manifest(source, model, recipe, epochs, metrics)
     with tempfile.TemporaryDirectory(prefix="penchant-publish-") as scratch:
         draft = Version(versions.publish(Path(scratch), msgspec.structs.replace(manifest), files))

@@ -21,15 +21,18 @@ from numpy.typing import NDArray
 
 from penchant.evaluation import metrics
 from penchant.learning import heads as heads_of
+from penchant.learning import ratings as ratings_of
 from penchant.learning import validation
 from penchant.learning.dataset import Histories, from_moment, repeats
 from penchant.learning.gate import Verdict, compare
-from penchant.learning.heads import Calibration, Examples, Heads
+from penchant.learning.heads import Calibration, Examples
 from penchant.learning.pretrain import Data, Report, Trainer
 from penchant.learning.publish import publish
 from penchant.learning.recipe import Recipe, check_memory, derive, memory_bytes
 from penchant.learning.source import Source
 from penchant.models import versions
+from penchant.models.heads import Heads
+from penchant.models.rating import RatingModel
 from penchant.models.torch.scorer import Model
 
 Longs = NDArray[np.int64]
@@ -118,8 +121,20 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
         told.phase(f"Training on everything, {epochs} epochs")
         model, data = _refitted(source, planned.recipe, epochs, checkpoints / "refitted.pt", told)
     heads = _heads(model, data, calibration, action)
+    told.phase("Ratings")
+    rating, of_ratings = _ratings(source, planned.moment, told)
+    found |= of_ratings
     told.phase("Publishing, with everybody's state")
-    path = publish(source.folder / "versions", source, model, planned.recipe, epochs=epochs, metrics=found, heads=heads)
+    path = publish(
+        source.folder / "versions",
+        source,
+        model,
+        planned.recipe,
+        epochs=epochs,
+        metrics=found,
+        heads=heads,
+        rating=rating,
+    )
     used = options.use and (verdict is None or verdict.passed)
     if used:
         versions.use_version(source.folder / "versions", path.name)
@@ -194,3 +209,28 @@ def _heads(model: Model, data: Data, by: Calibration | None, action: Longs) -> H
     if by is None:
         return None
     return heads_of.calibrated(heads_of.fit(validation.examples(model, data, data.histories), action), by)
+
+
+def _ratings(source: Source, moment: float, told: Told) -> tuple[RatingModel | None, dict[str, float]]:
+    """What is known of how much people like things: measured on validation, then fitted to everything."""
+    actions = np.array([n for n, name in enumerate(source.actions) if name in source.settings.ratings], np.int64)
+    parts = {name: ratings_of.of_histories(part, actions) for name, part in _parts(source.histories, moment).items()}
+    if len(parts["before"].values) < ratings_of.LEAST or not np.ptp(parts["before"].values):
+        return None, {}
+
+    def fitted(which: str) -> RatingModel:
+        said = f"ratings, {which}"
+        return ratings_of.fit(
+            parts[which], source.items, actions, told=lambda done, of, _: told.counted(said, done, of)
+        )
+
+    measured: dict[str, float] = {}
+    if len(parts["after"].values):
+        error = ratings_of.errors(fitted("before"), parts["before"], parts["after"])
+        measured = {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.abs(error).mean())}
+    return fitted("all"), measured
+
+
+def _parts(histories: Histories, moment: float) -> dict[str, Histories]:
+    later = histories.chosen(histories.time >= moment)
+    return {"before": histories.before(moment), "after": later, "all": histories}

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from penchant.models.cold_start import brought_projection
 from penchant.models.fields import as_words
-from penchant.models.versions import GRAPHS, Manifest, read_manifest
+from penchant.models.heads import Heads
+from penchant.models.rating import SIZE, RatingModel
+from penchant.models.versions import GRAPHS, HEADS, RATING, Manifest, read_manifest
 
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
@@ -55,11 +57,18 @@ class Version:
         self._item, self._step, self._fold, self._query = (_Graph(path / name) for name in GRAPHS)
         self.trained = self.manifest.training is not None
         self._reads_text = self._item.reads("text")
+        self.heads = Heads.load(path / HEADS) if HEADS in self.manifest.files else None
+        self.rating = RatingModel.load(path / RATING) if RATING in self.manifest.files else None
         self._residual: Floats = np.load(path / "residual.npy") if self.trained else np.zeros((0, 0), np.float32)
 
     @property
     def name(self) -> str:
         return self.manifest.name
+
+    @property
+    def sums(self) -> int:
+        """Numbers that are summed up over a person's ratings."""
+        return SIZE if self.rating is not None else 0
 
     def published_vectors(self) -> Floats:
         """Item vectors [items, dim] as of the publication; none for version 0."""

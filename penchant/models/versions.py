@@ -9,7 +9,8 @@
         query.onnx      state [n, size] (x, action, value, gap of the newest event, since [n], profile [n, m])
                         -> asked [n, dim]                                                                       f(x)
         residual.npy    what its history adds to the vector of each item that was there in training [items, dim]
-        heads.npz       per-action logistic heads and their calibration
+        heads.npz       per-action logistic heads, calibrated; where people do different things
+        rating.npz      how many stars a person would give; where there are ratings
         vectors.npy, index.faiss    item vectors as of the publication, and the large index over them
         states.npz      states of all people, folded up to an offset; not part of what makes a version whole
         card.md         the version in words, for people
@@ -38,7 +39,7 @@ from penchant.models.fields import Fields
 
 FORMAT = 2
 GRAPHS = ("item.onnx", "step.onnx", "fold.onnx", "query.onnx")
-STATES, INDEX = "states.npz", "index.faiss"
+STATES, INDEX, HEADS, RATING = "states.npz", "index.faiss", "heads.npz", "rating.npz"
 _CURRENT = "current"
 
 

@@ -42,10 +42,29 @@ class Retrieval:
         ``hidden``: how many items will be taken out again since the person has seen them; the dense source, which
         finds those first, is asked for as many more.
         """
+        spoken, scratch, n = self._gathered(asked), self.scratch, 0
+        for source, items in (
+            (kernels.TRANSITIONS, kernels.strongest(scratch, kernels.TRANSITION, self._spoken, spoken, TRANSITIONS)),
+            (kernels.NEIGHBOURS, kernels.strongest(scratch, kernels.NEIGHBOUR, self._spoken, spoken, NEIGHBOURS)),
+            (kernels.DENSE, self._dense(asked.vector, DENSE + min(hidden, MORE))),
+            (kernels.POPULAR, self._popular()),
+            (kernels.FRESH, self.fresh),
+            *also,
+        ):
+            n = kernels.union(scratch, self.mark, items, source, self._union, n)
+        return self._union[:n]
+
+    def these(self, asked: Asked, items: Longs) -> Longs:
+        """Given items as candidates, each once, with what the counts say of them."""
+        self._gathered(asked)
+        return self._union[: kernels.union(self.scratch, self.mark, items, kernels.GIVEN, self._union, 0)]
+
+    def _gathered(self, asked: Asked) -> int:
+        """Sum up what the recent items say of others; how many are spoken for."""
         self._new_query()
-        counts, scratch = self.counts, self.scratch
-        spoken = kernels.gather(
-            scratch,
+        counts = self.counts
+        spoken: int = kernels.gather(
+            self.scratch,
             self.mark,
             counts.transitions,
             counts.neighbours,
@@ -57,17 +76,7 @@ class Retrieval:
             self._shrunk,
             self._spoken,
         )
-        n = 0
-        for source, items in (
-            (kernels.TRANSITIONS, kernels.strongest(scratch, kernels.TRANSITION, self._spoken, spoken, TRANSITIONS)),
-            (kernels.NEIGHBOURS, kernels.strongest(scratch, kernels.NEIGHBOUR, self._spoken, spoken, NEIGHBOURS)),
-            (kernels.DENSE, self._dense(asked.vector, DENSE + min(hidden, MORE))),
-            (kernels.POPULAR, self._popular()),
-            (kernels.FRESH, self.fresh),
-            *also,
-        ):
-            n = kernels.union(scratch, self.mark, items, source, self._union, n)
-        return self._union[:n]
+        return spoken
 
     def matching(self, words: Floats, found: Longs) -> Longs:
         """Candidates of a search: what holds the words, and what is near to what they mean."""

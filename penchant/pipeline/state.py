@@ -75,6 +75,7 @@ class UserStates:
         self._bring_over(people, int(events.offsets.min()) - 1)
         steppable = people[(counts == 1) & (self.store.fresh[people] == 1)]
         self._admit(events, order, status)
+        self._sum_up(events, np.flatnonzero(status != kernels.LATE_EVENT))
         np.maximum.at(self.store.newest, events.people, events.offsets)
         moved = np.isin(events.people, steppable) & (status == STEPPED)
         self.store.fresh[events.people[~moved & (status != kernels.LATE_EVENT)]] = 0
@@ -100,6 +101,16 @@ class UserStates:
         since[rows] = _gap(np.array(times)[rows], self.store.ring.newest[known])
         return self.version.query(states, last, since, profiles)
 
+    def ratings(self, person: int, items: Longs) -> Floats | None:
+        """Stars [n] that a person would give to n items; None where this version does not know."""
+        if self.version.rating is None:
+            return None
+        known = 0 <= person < self.store.people
+        if known:
+            self._bring_over(np.array([person]), 2**62)
+        sums = self.store.sums[person] if known else np.zeros(self.version.sums, np.float32)
+        return self.version.rating.predict(self.version.rating.read(sums[None])[0], items)
+
     def settle(self, people: Sequence[int]) -> None:
         """Make `now` of these people the fold of checkpoint and ring under the vectors of today."""
         asked = np.array(people, np.int64)
@@ -117,7 +128,7 @@ class UserStates:
 
     def use(self, version: Version) -> None:
         """Go over to another version; states are folded from the log as they are needed."""
-        self.store, self.version = self.store.of_other_size(version.manifest.state_size), version
+        self.store, self.version = self.store.of_other_size(version.manifest.state_size, version.sums), version
 
     def adopt(self, store: StateStore, version: Version) -> None:
         """Go over to another version, whose states were folded beside these."""
@@ -171,6 +182,16 @@ class UserStates:
             if self.store.ring.length[person] == kernels.RING:
                 self._move_checkpoint(person)
         status[order] = found
+
+    def _sum_up(self, events: Interactions, rows: Longs) -> None:
+        """Ratings, whatever their order."""
+        rating = self.version.rating
+        if rating is None:
+            return
+        rows = rows[np.isfinite(events.values[rows]) & np.isin(events.actions[rows], rating.actions)]
+        if len(rows):
+            added = rating.contribution(events.items[rows], events.values[rows])
+            np.add.at(self.store.sums, events.people[rows], added)
 
     def _move_checkpoint(self, person: int) -> None:
         items = self.store.ring.item[person, :MOVE]

@@ -26,14 +26,19 @@ from penchant.kernels import Ring, new_ring
 
 MAX_STATE_BYTES = 4096
 STALE, CURRENT, OTHER_VERSION = 0, 1, 2
-_FORMAT = 2
+_FORMAT = 3
+_NAMES = ("now", "checkpoint", "sums", "fresh", "folded", "newest")  # arrays over people, next to the ring
 
 
 class StateStore:
-    """Arrays over people, grown by half when a new person needs room; ``size`` is the tensor's length."""
+    """Arrays over people, grown by half when a new person needs room; ``size`` is the tensor's length.
 
-    def __init__(self, size: int) -> None:
+    ``sums`` numbers are summed up over a person's ratings; a sum has no order, so there is no checkpoint of it.
+    """
+
+    def __init__(self, size: int, sums: int = 0) -> None:
         self.size, self.people = size, 0
+        self.sums = np.zeros((0, sums), np.float32)
         self.now = np.zeros((0, size), np.float32)
         self.checkpoint = np.zeros((0, size), np.float32)
         self.fresh = np.zeros(0, np.uint8)  # CURRENT: `now` is the fold of checkpoint and ring
@@ -46,16 +51,16 @@ class StateStore:
         if people > len(self.fresh):
             room = max(people, len(self.fresh) * 3 // 2, 64)
             first = len(self.fresh)
-            for name in ("now", "checkpoint", "fresh", "folded", "newest"):
+            for name in _NAMES:
                 setattr(self, name, grown(getattr(self, name), room))
             self.ring = Ring(*(grown(array, room) for array in self.ring))
             self.ring.newest[first:] = self.ring.anchor[first:] = -np.inf
             self.fresh[first:] = 1
         self.people = max(self.people, people)
 
-    def of_other_size(self, size: int) -> StateStore:
+    def of_other_size(self, size: int, sums: int = 0) -> StateStore:
         """An empty store for another model version; who had a state is marked, to be folded from the log again."""
-        other = StateStore(size)
+        other = StateStore(size, sums)
         other.ensure(self.people)
         other.newest[: self.people] = self.newest[: self.people]
         other.fresh[other.newest > 0] = OTHER_VERSION
@@ -64,33 +69,32 @@ class StateStore:
     def clear(self, person: int) -> None:
         """Back to the empty state, as if never seen."""
         self.now[person] = self.checkpoint[person] = 0.0
+        self.sums[person] = 0.0
         self.fresh[person], self.folded[person], self.newest[person] = 1, 0, 0
         for array in self.ring:
             array[person] = 0
         self.ring.newest[person] = self.ring.anchor[person] = -np.inf
 
     def bytes_per_person(self) -> int:
-        arrays = (self.now, self.checkpoint, self.fresh, self.folded, self.newest, *self.ring)
+        arrays = (self.now, self.checkpoint, self.sums, self.fresh, self.folded, self.newest, *self.ring)
         return int(sum(array[:1].nbytes for array in arrays if len(array)))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a snapshot holds."""
         n = self.people
-        plain = {
-            f"state_{name}": getattr(self, name)[:n] for name in ("now", "checkpoint", "fresh", "folded", "newest")
-        }
+        plain = {f"state_{name}": getattr(self, name)[:n] for name in _NAMES}
         return plain | {f"ring_{name}": array[:n] for name, array in self.ring._asdict().items()}
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take the arrays of a snapshot. Raises Corrupt when they are of another shape."""
-        if arrays["state_now"].shape[1:] != (self.size,):
+        if (arrays["state_now"].shape[1], arrays["state_sums"].shape[1]) != (self.size, self.sums.shape[1]):
             raise Corrupt(
                 "the snapshot's states are of another size.",
                 field="snapshot",
                 value=arrays["state_now"].shape,
                 way_out="Delete the snapshot; it is rebuilt from the log.",
             )
-        for name in ("now", "checkpoint", "fresh", "folded", "newest"):
+        for name in _NAMES:
             setattr(self, name, arrays[f"state_{name}"])
         self.ring = Ring(*(arrays[f"ring_{name}"] for name in Ring._fields))
         self.people = len(self.fresh)
