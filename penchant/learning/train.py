@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.errors import InvalidInput
 from penchant.evaluation import metrics
 from penchant.learning import heads as heads_of
 from penchant.learning import ratings as ratings_of
@@ -80,10 +81,14 @@ class Told(NamedTuple):
 
 
 def plan(source: Source, options: Options) -> Plan:
-    """Raises Unavailable when the machine's memory would not do."""
+    """Raises Unavailable when the machine's memory would not do, InvalidInput where there is no before and after."""
     histories = source.histories
     moment = float(np.quantile(histories.time[histories.target], _LATER))
-    share = repeats(histories.before(moment))
+    before = histories.before(moment)
+    if not before.target.any():
+        raise InvalidInput("nothing happened before validation begins: all is of one moment.", field="time",
+                           value=moment, way_out="Send events with the times at which they happened.")  # fmt: skip
+    share = repeats(before)
     recipe = derive(options.size, repeats=share, **options.changed)
     needed = memory_bytes(recipe, source.items, source.text_dim, len(histories.item))
     check_memory(needed)
