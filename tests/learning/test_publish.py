@@ -125,7 +125,7 @@ def asked(place: Path, model: Model, of: Recipe, since: float) -> tuple[np.ndarr
     everything = data.histories
     lengths = np.diff(everything.start)
     out = np.zeros((everything.people, model.item.dim), np.float32)
-    table = model.table(torch.arange(data.items), data.content) * data.there[:, None]
+    table = model.table(torch.arange(data.items), data.content)
     typed = model.typed(data.typed) if data.typed is not None else None
     for person in range(everything.people):
         first, last = everything.start[person], everything.start[person + 1]

@@ -84,6 +84,15 @@ def test_a_plan_says_what_there_is_and_begins_validation_with_the_last_tenth(wor
     assert (planned.repeats, planned.recipe.hide_seen, planned.recipe.width) == (0.0, True, 16)
 
 
+def test_whether_repeats_count_is_decided_by_what_came_before_validation(tmp_path: Path) -> None:
+    before = [click(f"u{k}", f"i{j}", NOW + 10 * k + j) for k in range(20) for j in range(9)]
+    after = [click(f"u{k}", "i1", NOW + DAY + k) for k in range(20)]
+    with Source(folder(tmp_path / "data", [*before, *after])) as source:
+        assert train.plan(source, OPTIONS).recipe.hide_seen
+    with Source(folder(tmp_path / "again", [*before, *before[:20], *after])) as source:
+        assert not train.plan(source, OPTIONS).recipe.hide_seen
+
+
 def test_a_training_that_does_not_fit_is_refused_before_it_begins(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("penchant.learning.recipe._available", lambda: 2**20)
     with Source(world) as source, pytest.raises(Unavailable, match="training needs"):
