@@ -225,7 +225,7 @@ def stepped(times: Sequence[float]) -> list[int]:
 
 
 @given(events=lived_histories(most=20), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=3))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_what_is_read_is_what_states_are_stepped_by(events: list[Event], sizes: list[int]) -> None:
     """Late, retracted, joined and erased events included; the rings of a real engine end the same way."""
     with temporary_folder() as folder:

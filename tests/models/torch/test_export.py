@@ -37,7 +37,7 @@ def arrays(events: Events) -> dict[str, np.ndarray]:
     cuts=st.lists(st.integers(0, 150), max_size=4),
     people=st.integers(1, 3),
 )
-@settings(max_examples=40)
+@settings(max_examples=25)
 @torch.no_grad()
 def test_fold_equals_step_equals_torch_however_the_events_are_cut(
     shape: Shape, seed: int, events: int, cuts: list[int], people: int
@@ -62,7 +62,7 @@ def test_fold_equals_step_equals_torch_however_the_events_are_cut(
 
 
 @given(shape=shapes, seed=st.integers(0, 2**31), events=st.integers(0, 30))
-@settings(max_examples=40)
+@settings(max_examples=25)
 @torch.no_grad()
 def test_a_question_to_the_graph_is_a_question_to_the_scan(shape: Shape, seed: int, events: int) -> None:
     user, draw, people = tower(shape, seed), np.random.default_rng(seed), 3
@@ -122,7 +122,7 @@ def encoder(shape: ContentShape, seed: int, items: int = 5) -> ItemEncoder:
 
 
 @given(shape=contents, seed=st.integers(0, 2**31), items=st.integers(1, 5))
-@settings(max_examples=60)
+@settings(max_examples=40)
 @torch.no_grad()
 def test_the_item_graph_is_what_items_say_of_themselves(shape: ContentShape, seed: int, items: int) -> None:
     made = encoder(shape, seed)

@@ -46,7 +46,7 @@ def hidden_pairs(seed: int, target: torch.Tensor, items: int) -> tuple[torch.Ten
     chunk=st.sampled_from((1, 4, 7, 64)),
     hides=st.booleans(),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_the_full_softmax_is_cross_entropy_however_it_is_cut(
     seed: int, positions: int, items: int, chunk: int, hides: bool
 ) -> None:

@@ -22,7 +22,7 @@ SHAPE = Shape(6, 10, 2, 5, 4, (1.0, 5.0), 7, True, 0.3)
 
 
 @given(shape=shapes, seed=st.integers(0, 2**31), events=st.integers(0, 40), people=st.integers(1, 3))
-@settings(max_examples=40)
+@settings(max_examples=25)
 @torch.no_grad()
 def test_a_scan_over_whole_histories_equals_stepping_and_reading(
     shape: Shape, seed: int, events: int, people: int
