@@ -60,7 +60,7 @@ def main() -> None:
 
 def last_items(folder: Path, trial: Trial, validate: bool) -> NDArray[np.int64]:
     """Places of everybody's last item, or of the last but one."""
-    with opened(folder, {"encoder": "none"}) as engine:
+    with opened(folder, {}) as engine:
         asker = Asker(engine)
         engine.parts.counts.frozen = True
         if validate:

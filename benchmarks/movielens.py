@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.config import Settings, write_settings
 from penchant.evaluation import metrics
 from penchant.evaluation.asking import Asker
 from penchant.evaluation.folders import World, learn, met_often, opened, prepare
@@ -60,9 +61,10 @@ def time_split(moment: float, until: float = float("inf")) -> Split:
     return Split(items, before, [event for event in events if moment <= (event.time or 0.0) < until])
 
 
-def prepared(folder: Path, split: Split, **settings: Any) -> Path:
-    """The folder as it stands at the split, closed."""
-    prepare(folder, World(split.items, settings), split.before, _counted)
+def prepared(folder: Path, split: Split, encoder: str = "") -> Path:
+    """The folder as it stands at the split, closed; ``encoder``: a setting of it."""
+    prepare(folder, World(split.items, {"encoder": encoder}), split.before, _counted)
+    write_settings(folder, Settings(encoder=encoder))
     return folder
 
 
@@ -85,10 +87,10 @@ def trained(folder: Path, recipe: Recipe, epochs: int) -> tuple[Model, float]:
     return model, seconds
 
 
-def asked(folder: Path, events: Sequence[Event], **settings: Any) -> NDArray[np.int64]:
+def asked(folder: Path, events: Sequence[Event]) -> NDArray[np.int64]:
     """Places of what came next in the lists of the real engine, each event learned after it was asked for."""
     found = np.full(len(events), -1, np.int64)
-    with opened(folder, settings) as engine:
+    with opened(folder, {}) as engine:
         asker = Asker(engine)
         for k, event in enumerate(events):
             found[k] = asker.person(event)[0]

@@ -109,7 +109,11 @@ def prepare(folder: Path, world: World, learned: Sequence[Event], progress: Prog
 
 
 def opened(folder: Path, settings: Mapping[str, Any]) -> Engine:
-    """The engine of a prepared folder, with whatever model version stands there, and a vector for every item."""
+    """The engine of a prepared folder, with whatever model version stands there.
+
+    A version that was published since the folder was closed has no snapshot: its item vectors come from the thread
+    that reads, and whoever asks before they are there measures an empty index.
+    """
     engine = Engine.open(folder, **settings)
     engine.wait_for_items()
     return engine

@@ -60,6 +60,10 @@ class Away:
         """Until every text sent so far is read; how many items have a vector."""
         return cast(int, self._ask("wait", None))
 
+    def use_current(self) -> bool:
+        """Go over to the model version that is in use on disk; whether it was another one."""
+        return cast(bool, self._ask("use", None))
+
     def kill(self) -> int:
         """kill -9; the number of the signal that ended the process."""
         os.kill(self.pid, signal.SIGKILL)
@@ -146,4 +150,5 @@ _VERBS: dict[str, Callable[[Engine, Any], object]] = {
     "search": lambda engine, query: engine.search(query),
     "remember": lambda engine, told: engine.parts.catalogue.put_vectors(zip(*told, strict=True)),
     "wait": _wait,
+    "use": lambda engine, _: engine.parts.use_current(),
 }

@@ -4,6 +4,8 @@ Notable: the engine runs in a process of its own, so that it can really be kille
 side of the pipe, from sending to having the answer, as an application would see them. A claim that does not hold is
 shown in red, and `run` is False.
 
+Where torch is installed, the story of the films has a last chapter, on training: `simulated`.
+
 What it does not show: HTTP, and more than one person at a time.
 """
 
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 from rich.markup import escape
 
 from penchant.errors import InvalidInput
-from penchant.serving import screens
+from penchant.serving import screens, simulated
 from penchant.serving.away import Away
 from penchant.serving.screens import Story
 from penchant.types import Event, Item, Query, Slate
@@ -145,6 +147,7 @@ def _with_films(story: Story, data: Path) -> None:
         story.chapter(2, "Ann clicks, and every click changes her list")
         story.say("Nothing is known of Ann yet, so the films stand in the order in which they were sent:")
         _tell(story, engine, world)
+        simulated.tell(story, engine, data, items, titles)
 
 
 def _send(story: Story, engine: Away, items: Sequence[Item]) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -25,6 +26,7 @@ errors = Console(stderr=True, highlight=False)
 
 Titles = Callable[[str], str]
 _WIDE = 48  # characters of a title in a story
+_NARROW = 30  # where two stand side by side
 _SILENT = 0.005  # a feature smaller than this says nothing when written with two digits
 
 
@@ -104,7 +106,7 @@ class Story:
     def chapter(self, number: int, title: str) -> None:
         out.print(f"\n[bold cyan]{number}  {escape(title)}[/bold cyan]")
 
-    def say(self, text: str) -> None:
+    def say(self, text: RenderableType) -> None:
         out.print(Padding(text, (0, 0, 0, 3), expand=False))
 
     def show(self, answer: Slate, titles: Mapping[str, str], before: Slate | None = None) -> None:
@@ -113,6 +115,15 @@ class Story:
         for rank, one in enumerate(answer.items, 1):
             moved = _moved(was.get(one.item), rank) if before else Text("")
             out.print(Text(f"   {rank:>2}  ").append_text(_beside(titles.get(one.item, one.item), moved)))
+        time.sleep(self._pause)
+
+    def compare(self, answers: Mapping[str, Slate], titles: Mapping[str, str], marked: str) -> None:
+        """Lists side by side under their names, one item marked wherever it stands."""
+        made = table("", *answers, right=("",))
+        for rank, row in enumerate(zip_longest(*(answer.items for answer in answers.values())), 1):
+            shown = (_marked(one, titles, marked) if one else "" for one in row)
+            made.add_row(str(rank), *shown)
+        self.say(made)
         time.sleep(self._pause)
 
     def check(self, holds: bool, claim: str) -> None:
@@ -140,8 +151,17 @@ class Story:
 
 
 def _beside(title: str, moved: Text) -> Text:
-    short = title if len(title) <= _WIDE else f"{title[: _WIDE - 1]}…"
+    short = _short(title, _WIDE)
     return Text(f"{short:<{_WIDE}}  ").append_text(moved) if moved else Text(short)
+
+
+def _marked(one: Candidate, titles: Mapping[str, str], marked: str) -> Text:
+    title = _short(titles.get(one.item, one.item), _NARROW)
+    return Text(f"{title} ◀", "bold green") if one.item == marked else Text(title)
+
+
+def _short(title: str, most: int) -> str:
+    return title if len(title) <= most else f"{title[: most - 1]}…"
 
 
 def _moved(before: int | None, rank: int) -> Text:
