@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,13 @@ from penchant.models.versions import INDEX, STATES
 from penchant.pipeline.state import KEPT, UserStates
 from penchant.pipeline.words import Words
 from penchant.storage.catalogue import Catalogue, Row
-from penchant.storage.event_log import EventLog, History
+from penchant.storage.event_log import EventLog, History, as_history
 from penchant.storage.item_index import Built, ItemIndex
 from penchant.storage.state_store import StateStore, read_arrays
 
 Floats = NDArray[np.float32]
 
+PUBLISHED = 1  # the epoch of vectors as they were published
 _TOGETHER = 512  # items that are read in one go: while numpy reads lists, nobody else runs
 
 
@@ -77,8 +79,14 @@ class Beside:
         if found is not None and int(found["offset"]) <= upto:
             self.states.store.load(found)
             self.as_of = int(found["offset"])
-        self.states.follow(self._log, self.as_of, upto)
-        self.as_of = upto
+        self._follow(upto)
+
+    def settled_states(self) -> dict[str, NDArray[Any]]:
+        """Everybody's state, folded with the vectors that stand here, which are those that will be published."""
+        store = self.states.store
+        for start in range(0, store.people, _TOGETHER):
+            self.states.settle(range(start, min(start + _TOGETHER, store.people)))
+        return store.arrays() | {"state_folded": np.full(store.people, PUBLISHED, np.int64)}
 
     def behind(self, as_of: int, index: ItemIndex) -> int:
         """How many events and items are missing, given where the log and the index in use stand."""
@@ -89,8 +97,12 @@ class Beside:
         changed, self._clock = self._changed(index), index.clock
         self._place([row for item in changed if (row := self._catalogue.get(item)) is not None])
         if as_of > self.as_of:
-            self.states.follow(self._log, self.as_of, as_of)
-            self.as_of = as_of
+            self._follow(as_of)
+
+    def _follow(self, upto: int) -> None:
+        self.index.ensure(len(self._log.items))  # items that were only mentioned have a row, too
+        self.states.follow(self._log, self.as_of, upto)
+        self.as_of = upto
 
     def _published_index(self) -> Built | None:
         path = self.version.path / INDEX
@@ -116,4 +128,7 @@ class Beside:
         self._place([row for item in missing if (row := self._catalogue.get(item)) is not None])
 
     def _history(self, person: int, upto: int) -> History:
+        """What a person's state is folded from; of a session that is somebody's by then, nothing."""
+        if self._log.person(person, upto) != person:
+            return as_history([])
         return self._log.history(self._log.joined(person, upto), upto, KEPT)

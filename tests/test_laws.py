@@ -2,10 +2,15 @@
 
 A world here is a handful of people and items whose events hypothesis draws; two engines are compared by what they give
 out (`portrait`): states, counts and lists, by name, since two engines may number the same people differently.
+
+Two laws need a model's inside and stand where it is at hand: scan equals fold equals step, of trained versions, in
+tests/models/torch and tests/learning/test_publish.py; no test data touches training or selection, in
+tests/learning/test_train.py.
 """
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 import random
@@ -17,6 +22,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from benchmarks.kill import ingest_until_killed
 from penchant import Condition, Event, Query
@@ -24,8 +30,10 @@ from penchant.engine import Engine
 from penchant.kernels import MOVE, RING
 from penchant.models.cold_start import DIM, publish_version_0
 from penchant.models.runtime import Version
+from penchant.models.versions import use_version
 from penchant.pipeline.filters import meets
 from penchant.storage.counts import Counts
+from penchant.storage.state_store import read_arrays
 from tests.conftest import NOW, OpenEngine, ask, circle, click, crash_image, item, names, temporary_folder
 
 PEOPLE = ("ann", "bob", "cyd")
@@ -311,6 +319,104 @@ def test_rebuilding_leaves_the_catalogue_without_what_the_log_does_not_hold(open
     engine.rebuild()
     assert engine.parts.catalogue.profile(7) == {}
     assert [engine.parts.log.items.name(row.item) for row in engine.parts.catalogue.rows()] == ["i0"]
+
+
+# -- under a trained version, too --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def learned() -> Any:
+    """Worlds to learn from; they need torch."""
+    pytest.importorskip("torch.nn")
+    return importlib.import_module("tests.learning.worlds")
+
+
+def kept_closed(folder: Path) -> Path:
+    """A folder that a training can read: its settings are in its file."""
+    folder.mkdir()
+    (folder / "penchant.toml").write_text('encoder = "none"\n', encoding="utf-8")
+    return folder
+
+
+def told_before(events: Sequence[Event]) -> list[Event]:
+    """What happened before a training, all items known from the start and unchanged.
+
+    A training reads whole histories, and publishes states, with the catalogue of its day; replaying the log folds what
+    moved into a checkpoint with the items of that day. Both are one where no item changed, came or went in between.
+    """
+    first = [*map(angle, ITEMS), *(click("zoe", name, NOW - 50_000) for name in ITEMS[:6])]
+    return [*first, *(event for event in events if event.kind != "item")]
+
+
+@given(before=histories(most=12), after=histories(most=12), sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
+@settings(max_examples=8)
+def test_rebuilding_under_a_trained_version_equals_living_it(
+    learned: Any, before: list[Event], after: list[Event], sizes: list[int]
+) -> None:
+    before = told_before(before)
+    after = [renamed(event) for event in after]
+    with temporary_folder() as scratch:
+        folder = kept_closed(scratch / "lived")
+        with opened(folder) as engine:
+            for batch in batches(before, sizes):
+                engine.ingest(batch)
+        learned.published(folder, use=False)
+        with opened(folder) as engine:
+            assert not engine.parts.version.trained
+            engine.ingest(after[:3])  # what came while the training ran
+            use_version(folder / "versions", "0002")
+            assert engine.parts.use_current()
+            for batch in batches(after[3:], sizes):
+                engine.ingest(batch)
+            lived = portrait(engine)
+            assert any(one.any() for one in lived.states.values())
+            engine.rebuild()
+            assert_close(portrait(engine), lived)
+        with opened(folder) as engine:
+            assert engine.parts.version.trained
+            assert_close(portrait(engine), lived)
+
+
+@given(events=histories(), sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
+@settings(max_examples=8)
+def test_published_states_are_what_an_engine_folds_from_the_log(
+    learned: Any, events: list[Event], sizes: list[int]
+) -> None:
+    with temporary_folder() as scratch:
+        folder = kept_closed(scratch / "lived")
+        with opened(folder) as engine:
+            for batch in batches(told_before(events), sizes):
+                engine.ingest(batch)
+        version, _ = learned.published(folder)
+        found = read_arrays(version / "states.npz")
+        assert found is not None
+        with opened(folder) as engine:
+            assert engine.parts.version.path == version
+            settled(engine)
+            store = engine.parts.states.store
+            engine.parts.states.settle(list(range(store.people)))
+            assert found["offset"] == engine.parts.as_of
+            for name in ("now", "checkpoint", "newest"):
+                folded = getattr(store, name)[: store.people]
+                np.testing.assert_allclose(found[f"state_{name}"][: store.people], folded, rtol=1e-3, atol=1e-3)
+                assert not found[f"state_{name}"][store.people :].any()
+            np.testing.assert_array_equal(found["ring_offset"][: store.people], store.ring.offset[: store.people])
+
+
+def renamed(event: Event) -> Event:
+    """Histories are drawn apart: the ids of one must not be those of the other."""
+    target = f"after-{event.target}" if event.target else None
+    return structs.replace(event, id=f"after-{event.id}" if event.id else None, target=target,
+                           time=(event.time or 0.0) + 30_000)  # fmt: skip
+
+
+def assert_close(one: Portrait, other: Portrait) -> None:
+    """As `assert_same`; states and scores of random weights are larger than those of version 0."""
+    assert_same(one._replace(states={}, lists={}), other._replace(states={}, lists={}))
+    for name, expected in other.states.items():
+        np.testing.assert_allclose(one.states[name], expected, rtol=1e-3, atol=1e-3, err_msg=name)
+    for name, scores_of in other.lists.items():
+        assert one.lists[name] == pytest.approx(scores_of, rel=1e-3, abs=5e-3), name
 
 
 # -- the same event twice changes nothing ------------------------------------------------------------------------------

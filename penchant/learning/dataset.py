@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.kernels import LATE
+from penchant import kernels
 from penchant.storage.event_log import EventLog
 
 Longs = NDArray[np.int64]
@@ -29,7 +29,7 @@ class Histories(NamedTuple):
     """Events of person p are at ``start[p]`` to ``start[p + 1]``, in time order; all other arrays are [events]."""
 
     start: Longs
-    item: Longs  # -1: words alone
+    item: Longs  # -1: words alone, or an item that is not in the catalogue: a state is stepped by x = 0 then
     words: Longs  # number of the words' text, -1: none
     action: Longs
     value: Floats  # NaN: none
@@ -115,8 +115,9 @@ def read_histories(log: EventLog, positive: Bools, items: Bools, upto: int) -> H
     item, action = columns["item"][order].astype(np.int64), columns["action"][order].astype(np.int64)
     words, texts = _texts(log, columns["offset"][order], columns["words"][order] > 0)
     known = (item >= 0) & (item < len(items))
+    known[known] = items[item[known]]
+    item = np.where(known, item, -1)
     target = known & positive[np.minimum(action, len(positive) - 1)]
-    target[known] &= items[item[known]]
     start = np.searchsorted(people, np.arange(int(people.max(initial=-1)) + 2))
     value, time = columns["value"][order].astype(np.float32), columns["time"][order].astype(np.float64)
     return Histories(start, item, words, action, value, time, target, texts)
@@ -127,13 +128,25 @@ def _in_time(people: Longs, time: Doubles) -> Bools:
     if not len(people):
         return np.ones(0, np.bool_)
     order = np.argsort(people, kind="stable")
-    newest = time[order].copy()
-    shift = np.concatenate(([True], people[order][1:] != people[order][:-1]))
-    for first, last in zip(np.flatnonzero(shift), [*np.flatnonzero(shift)[1:], len(people)], strict=True):
-        np.maximum.accumulate(newest[first:last], out=newest[first:last])
+    back = (people[order][1:] == people[order][:-1]) & (time[order][1:] < time[order][:-1])
     out = np.ones(len(people), np.bool_)
-    out[order] = time[order] >= newest - LATE
+    for person in np.unique(people[order][1:][back]):  # of all others, every event was the newest
+        rows = order[slice(*np.searchsorted(people, (person, person + 1), sorter=order))]
+        out[rows] = _stepped(time[rows])
     return out
+
+
+def _stepped(time: Doubles) -> Bools:
+    """Which of one person's events, in log order, find their place: what the engine's own ring says."""
+    n, done, ring = len(time), 0, kernels.new_ring(1)
+    zeros, bytes_, status = np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.uint8)
+    while done < n:
+        done = kernels.admit(
+            ring, zeros, zeros, bytes_, bytes_, np.zeros(n, np.float32), time, np.arange(n), status, done
+        )
+        if ring.length[0] == kernels.RING:
+            kernels.move_checkpoint(ring, 0)
+    return np.asarray(status != kernels.LATE_EVENT)
 
 
 def _texts(log: EventLog, offsets: Longs, marked: Bools) -> tuple[Longs, list[str]]:
@@ -142,7 +155,7 @@ def _texts(log: EventLog, offsets: Longs, marked: Bools) -> tuple[Longs, list[st
     words = np.full(len(offsets), -1, np.int64)
     for place in np.flatnonzero(marked):
         text = log.words(int(offsets[place]))
-        if text:
+        if text and text.strip():
             words[place] = numbers.setdefault(text, len(numbers))
     return words, list(numbers)
 
@@ -172,9 +185,10 @@ def cut(histories: Histories, length: int, random: np.random.Generator) -> Windo
     for lo, hi in zip(histories.start[:-1].tolist(), histories.start[1:].tolist(), strict=True):
         inner = range(lo + int(random.integers(1, length + 1)), hi, length) if hi - lo > length else ()
         for a, b in pairwise((lo, *inner, hi)):
-            if b > a and (a == lo or b - a > 1):
+            end = min(b + 1, hi)
+            if b > a and (a == lo or end - a > 1):
                 first.append(a)
-                last.append(min(b + 1, hi))
+                last.append(end)
                 whole.append(a == lo)
     return Windows(
         np.array(first, np.int64), np.array(last, np.int64), np.array(whole, np.bool_), np.array(first, np.int64)

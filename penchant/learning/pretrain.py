@@ -12,10 +12,11 @@ sums and the recurrence are float32.
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,10 +38,14 @@ CHECKPOINT_S = 60.0
 
 
 class Data(NamedTuple):
-    """What a model is trained on. ``content`` and ``typed`` are tensors; ``profile`` [people, ids]."""
+    """What a model is trained on. ``content`` and ``typed`` are tensors; ``profile`` [people, ids].
+
+    ``there`` [items]: whether an item is in the catalogue.
+    """
 
     histories: Histories
     items: int
+    there: Tensor
     beginning: int
     content: Content | None
     typed: Tensor | None
@@ -62,7 +67,8 @@ class Report(NamedTuple):
 class Trainer:
     """One training. ``validate(model)`` gives the figure to be large; without it, all epochs are run.
 
-    ``checkpoint``: a file to go on from where there is one, written every minute and after every epoch.
+    ``checkpoint``: a file to go on from where there is one of the same recipe and data, written every minute and after
+    every epoch.
     """
 
     def __init__(
@@ -88,6 +94,7 @@ class Trainer:
         self.losses: list[float] = []
         self._loss = self._predicted = 0.0
         self._best: dict[str, Tensor] = {}
+        self._of = f"{recipe!r} {_fingerprint(data, model) if checkpoint else ''}"
         self._resume()
 
     def run(self, epochs: int | None = None) -> Model:
@@ -144,17 +151,19 @@ class Trainer:
         return predicted
 
     def _loss_of(self, batch: Batch) -> Tensor:
+        batch, used = _words_of(batch)
         with autocast(self.device):
+            typed = self.model.typed(self.data.typed[used]) if self.data.typed is not None and len(used) else None
             if self.data.items > FULL:
-                return self._sampled_loss(batch)
+                return self._sampled_loss(batch, typed)
             told = as_told(batch, self.data.profile, self.device)
             table = self.model.table(torch.arange(self.data.items, device=self.device), self.data.content)
-            asked = self.model.asked(told, table, self._typed(told)).to(torch.bfloat16)
+            asked = self.model.asked(told, table, typed).to(torch.bfloat16)
             target = told.target.T[told.target.T >= 0]
             hidden = _tensors(dataset.seen_pairs(batch), self.device) if self.recipe.hide_seen else None
             return full_softmax(asked, table, target, hidden)
 
-    def _sampled_loss(self, batch: Batch) -> Tensor:
+    def _sampled_loss(self, batch: Batch, typed: Tensor | None) -> Tensor:
         """Only the items of the batch and the negatives are encoded; they are numbered among themselves."""
         drawn = torch.randint(self.data.items, (self.recipe.negatives,)).numpy()
         met = np.concatenate((batch.item[batch.item >= 0], batch.target[batch.target >= 0], drawn))
@@ -168,12 +177,9 @@ class Trainer:
         told = as_told(local, self.data.profile, self.device)
         items = torch.from_numpy(used).to(self.device)
         table = self.model.table(items, self.data.content.rows(items) if self.data.content else None)
-        asked = self.model.asked(told, table, self._typed(told))
+        asked = self.model.asked(told, table, typed)
         negatives = torch.from_numpy(places[-len(drawn) :]).to(self.device)
         return sampled_softmax(asked, table, told.target.T[told.target.T >= 0], negatives, self.data.items)
-
-    def _typed(self, told: Told) -> Tensor | None:
-        return self.model.typed(self.data.typed) if self.data.typed is not None and len(self.data.typed) else None
 
     def _rate(self, batches: int) -> float:
         done = min(1.0, (self.epoch * batches + self.batch) / (batches * self.recipe.epochs))
@@ -210,7 +216,7 @@ class Trainer:
         if self._file is None:
             return
         content = {
-            "recipe": repr(self.recipe),
+            "of": self._of,
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -232,8 +238,8 @@ class Trainer:
         if self._file is None or not self._file.exists():
             return
         content: dict[str, Any] = torch.load(self._file, map_location=self.device, weights_only=True)
-        if content["recipe"] != repr(self.recipe) or _shapes(content["model"]) != _shapes(self.model.state_dict()):
-            return  # of another run, or what items say of themselves has changed its form since
+        if content.get("of") != self._of:
+            return
         self.model.load_state_dict(content["model"])
         self.averaged.load_state_dict(content["averaged"])
         self._optimizer.load_state_dict(content["optimizer"])
@@ -257,8 +263,23 @@ def as_told(batch: Batch, profile: Tensor, device: torch.device) -> Told:
     return Told(item, words, action, value, gap, since, target, profile[whose])
 
 
-def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in weights.items()}
+def _fingerprint(data: Data, model: nn.Module) -> str:
+    """Of all that a training learns from: weights from other events, or of other fields, are not gone on with."""
+    digest = hashlib.sha256(repr([(name, tuple(one.shape)) for name, one in model.state_dict().items()]).encode())
+    tensors = [part for part in (*(data.content or ()), data.there, data.typed, data.profile) if part is not None]
+    for array in (*data.histories[:-1], *(tensor.cpu().numpy() for tensor in tensors)):
+        digest.update(repr((array.shape, array.dtype)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _words_of(batch: Batch) -> tuple[Batch, Longs]:
+    """The batch with its words numbered among themselves, and which they are of all."""
+    typed = batch.words >= 0
+    used, places = np.unique(batch.words[typed], return_inverse=True)
+    words = np.full_like(batch.words, -1)
+    words[typed] = places
+    return batch._replace(words=words), used
 
 
 def autocast(device: torch.device) -> Any:

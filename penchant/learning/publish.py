@@ -48,7 +48,7 @@ def publish(
         "step.onnx": export.step_graph(model.user),
         "fold.onnx": export.fold_graph(model.user),
         "query.onnx": export.query_graph(model.user),
-        "residual.npy": _npy(model.item.residual.weight.detach().numpy()),
+        "residual.npy": _npy(np.where(source.there[:, None], model.item.residual.weight.detach().numpy(), 0.0)),
     }
     if heads is not None:
         files[HEADS] = heads.packed()
@@ -65,7 +65,7 @@ def publish(
     if len(vectors) > EXACT:
         files[INDEX] = Built(vectors).serialised()
     files["card.md"] = card(manifest).encode()
-    states = packed(beside.states.store.arrays(), source.upto)
+    states = packed(beside.settled_states(), source.upto)
     path = versions.publish(folder, manifest, files, states, use=False)
     if source.log.erased_after(source.upto):  # looked at last: an erasure from here on finds the file
         versions.forget_states(folder)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from penchant.errors import InvalidInput, Unavailable
 
 Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
 _WIDTHS = {"small": (64, 64, 64), "medium": (128, 128, 128), "large": (128, 256, 128)}  # dim, width, state of a block
+
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, lt=1)]
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
@@ -28,38 +33,49 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """
 
     size: Size
-    dim: int
-    width: int
-    state: int
-    blocks: int = 2
-    dropout: float = 0.3
-    residual_dropout: float = 0.1
+    dim: Count
+    width: Count
+    state: Count
+    blocks: Count = 2
+    dropout: Share = 0.3
+    residual_dropout: Share = 0.1
     learning_rate: float = 4e-3
-    warm_up: int = 100
+    warm_up: Count = 100
     weight_decay: float = 0.01
     clip: float = 1.0
-    tokens: int = 8192
-    window: int = 600
-    epochs: int = 16
-    patience: int = 3
-    average: float = 0.999
+    tokens: Count = 8192
+    window: Count = 600
+    epochs: Count = 16
+    patience: Count = 3
+    average: Share = 0.999
     values: bool = True
     since: bool = True
     text: bool = True
     fields: bool = True
     hide_seen: bool = True
-    negatives: int = 2048
+    negatives: Count = 2048
     decay: Literal["gated", "fixed"] = "gated"
     seed: int = 0
 
 
 def derive(size: str, *, repeats: float = 0.0, **changed: object) -> Recipe:
-    """The recipe of a size for data with this share of repeated meetings. Raises InvalidInput for an unknown size."""
+    """The recipe of a size for data with this share of repeated meetings; ``changed``: parts of it, by name.
+
+    Raises InvalidInput for a size or a part that there is not, or a value that cannot be.
+    """
     if size not in _WIDTHS:
         raise InvalidInput("no such size.", field="size", value=size, way_out=f"Choose one of {', '.join(SIZES)}.")
     dim, width, state = _WIDTHS[size]
     plain = {"dim": dim, "width": width, "state": state, "hide_seen": repeats < 0.05}
-    return Recipe(size=size, **(plain | changed))  # type: ignore[arg-type]
+    for name in changed:
+        if name not in Recipe.__struct_fields__:
+            parts = ", ".join(Recipe.__struct_fields__)
+            raise InvalidInput("no such part.", field=name, value=changed[name], way_out=f"Choose one of {parts}.")
+    try:
+        return msgspec.convert({"size": size, **plain, **changed}, Recipe)
+    except msgspec.ValidationError as error:
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        raise InvalidInput(f"{error}.", field=name, value=changed.get(name), way_out="Correct the value.") from None
 
 
 def memory_bytes(recipe: Recipe, items: int, text_dim: int, events: int) -> int:

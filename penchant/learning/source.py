@@ -63,7 +63,9 @@ class Source:
         self.actions = [self.log.actions.name(number) for number in range(len(self.log.actions))]
         known = self.settings.actions
         self.weights = {name: known[name].weight if name in known else 0.0 for name in self.actions}
-        self.rows = [row for row in self.catalogue.rows() if row.item < self.items]
+        self.rows = [row for row in self.catalogue.rows() if row.item < self.items]  # others were sent since
+        self.there = np.zeros(self.items, np.bool_)
+        self.there[[row.item for row in self.rows]] = True
         self.fields: Fields = fields_of.fit([row.fields for row in self.rows], [row.vectors for row in self.rows])
         self.profile: Fields = self._profile_fields()
         self.text = self.texts([row.text for row in self.rows])
@@ -78,9 +80,7 @@ class Source:
 
     def _histories(self) -> Histories:
         positive = np.array([weight > 0 for weight in self.weights.values()], np.bool_)
-        there = np.zeros(self.items, np.bool_)
-        there[[row.item for row in self.rows]] = True
-        histories = dataset.read_histories(self.log, positive, there, self.upto)
+        histories = dataset.read_histories(self.log, positive, self.there, self.upto)
         if not histories.target.any():
             raise InvalidInput(
                 "holds no interaction with an item of the catalogue.",
@@ -102,10 +102,16 @@ class Source:
             first = dataset.first_meetings(histories)
             histories = histories._replace(target=histories.target & first)
         typed = torch.from_numpy(self.texts(histories.texts)) if self._reads_text(recipe) else None
-        return Data(histories, self.items, len(self.actions), self._content(recipe), typed, self._profiles())
+        there = torch.from_numpy(self.there)
+        return Data(histories, self.items, there, len(self.actions), self._content(recipe), typed, self._profiles())
 
-    def model(self, recipe: Recipe, tower: Callable[[Shape], Any] | None = None) -> Model:
-        """A new model for this folder, the same for the same seed; ``tower``: another user state, to compare."""
+    def model(
+        self, recipe: Recipe, tower: Callable[[Shape], Any] | None = None, known: Histories | None = None
+    ) -> Model:
+        """A new model for this folder, the same for the same seed; ``tower``: another user state, to compare.
+
+        ``known``: the histories that it may know of, where these are not all.
+        """
         torch.manual_seed(recipe.seed)
         shape = Shape(
             dim=recipe.dim,
@@ -113,7 +119,7 @@ class Source:
             blocks=recipe.blocks,
             state=recipe.state,
             actions=len(self.actions),
-            value_knots=self._value_knots() if recipe.values else (),
+            value_knots=_value_knots(known or self.histories) if recipe.values else (),
             profile=self.profile.tag_ids,
             since=recipe.since,
             dropout=recipe.dropout,
@@ -166,14 +172,6 @@ class Source:
         rows = self.profile.tag_rows([as_words(known.get(person, {})) for person in range(self.histories.people)])
         return torch.from_numpy(rows)
 
-    def _value_knots(self) -> tuple[float, ...]:
-        """Where values lie: each of them if they are few, else quantiles; empty where there are none."""
-        values = self.histories.value[np.isfinite(self.histories.value)]
-        different = np.unique(values)
-        if len(different) > 2 * _VALUE_KNOTS:
-            different = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _VALUE_KNOTS)))
-        return tuple(map(float, different)) if len(different) > 1 else ()
-
     def close(self) -> None:
         self.catalogue.close()
         self.log.close()
@@ -187,6 +185,15 @@ class Source:
         self.close()
 
 
+def _value_knots(histories: Histories) -> tuple[float, ...]:
+    """Where values lie: each of them if they are few, else quantiles; empty where there are none."""
+    values = histories.value[np.isfinite(histories.value)]
+    different = np.unique(values)
+    if len(different) > 2 * _VALUE_KNOTS:
+        different = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _VALUE_KNOTS)).astype(np.float32))
+    return tuple(map(float, different)) if len(different) > 1 else ()
+
+
 def _spread(part: NDArray[Any], items: NDArray[np.int64], count: int, fill: float) -> NDArray[Any]:
     """Rows [len(items), m] at the numbers of their items, [count, m]."""
     out = np.full((count, part.shape[1]), fill, part.dtype)
@@ -197,10 +204,12 @@ def _spread(part: NDArray[Any], items: NDArray[np.int64], count: int, fill: floa
 def _whitened(text: Floats, dims: int) -> tuple[Floats, Floats]:
     """Mean and PCA whitening [text dim, dims] of text vectors, so that every direction is equally loud."""
     mean = text.mean(0)
-    values, components = np.linalg.eigh(np.cov((text - mean).T.astype(np.float64)))
+    centred = (text - mean).astype(np.float64)
+    values, components = np.linalg.eigh(centred.T @ centred / len(text))
     values, components = values[::-1][:dims], components[:, ::-1][:, :dims]
     components = components * np.sign(components[np.abs(components).argmax(0), np.arange(dims)])
-    return mean, (components / np.sqrt(np.maximum(values, values[0] * 1e-4))).astype(np.float32)
+    least = max(values[0] * 1e-4, 1e-12)  # one text alone does not vary
+    return mean, (components / np.sqrt(np.maximum(values, least))).astype(np.float32)
 
 
 def _unread(why: str) -> None:

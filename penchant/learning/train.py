@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.errors import InvalidInput
 from penchant.evaluation import metrics
 from penchant.learning import heads as heads_of
 from penchant.learning import ratings as ratings_of
@@ -93,15 +94,20 @@ def opened(folder: Path, options: Options) -> Source:
 
 
 def plan(source: Source, options: Options) -> Plan:
-    """Raises Unavailable when the machine's memory would not do."""
+    """Raises Unavailable when the machine's memory would not do, InvalidInput where there is no before and after."""
     histories = source.histories
-    share = repeats(histories)
+    moment = float(np.quantile(histories.time[histories.target], _LATER))
+    before = histories.before(moment)
+    if not before.target.any():
+        raise InvalidInput("nothing happened before validation begins: all is of one moment.", field="time",
+                           value=moment, way_out="Send events with the times at which they happened.")  # fmt: skip
+    share = repeats(before)
     recipe = derive(options.size, repeats=share, **options.changed)
     needed = memory_bytes(recipe, source.items, source.text_dim, len(histories.item))
     check_memory(needed)
     return Plan(
         recipe=recipe,
-        moment=float(np.quantile(histories.time[histories.target], _LATER)),
+        moment=moment,
         events=len(histories.item),
         people=int((np.diff(histories.start) > 0).sum()),
         items=len(source.rows),
@@ -121,7 +127,7 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
     everything = source.data(source.histories, planned.recipe)
     trainer = _trainer(source, everything.histories, planned, checkpoints / "validated.pt", told)
     model, data = trainer.run(), trainer.data
-    found = _measured(model, data, everything.histories, planned.moment)
+    found = _measured(model, data, everything.histories, planned)
     calibration, action, of_actions = _calibrated(model, data, everything.histories, planned.moment, source.actions)
     found |= of_actions
     verdict = None
@@ -158,20 +164,23 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
 def _trainer(source: Source, everything: Histories, planned: Plan, checkpoint: Path, told: Told) -> Trainer:
     """Of what was before validation, measured after every epoch on what came after."""
     windows = validation.some(from_moment(everything, planned.moment), everything)
+    before = everything.before(planned.moment)
+    hides = planned.recipe.hide_seen
     trainer = Trainer(
-        source.model(planned.recipe),
-        source.data(everything.before(planned.moment), planned.recipe),
+        source.model(planned.recipe, known=before),
+        source.data(before, planned.recipe),
         planned.recipe,
-        validate=lambda model: validation.places(model, trainer.data, everything, windows).ndcg(),
+        validate=lambda model: validation.places(model, trainer.data, everything, windows, hide_seen=hides).ndcg(),
         told=told.report,
         checkpoint=checkpoint,
     )
     return trainer
 
 
-def _measured(model: Model, data: Data, everything: Histories, moment: float) -> dict[str, float]:
+def _measured(model: Model, data: Data, everything: Histories, planned: Plan) -> dict[str, float]:
     """Validation figures of the model that was chosen, over all of validation."""
-    places = validation.places(model, data, everything, from_moment(everything, moment))
+    windows = from_moment(everything, planned.moment)
+    places = validation.places(model, data, everything, windows, hide_seen=planned.recipe.hide_seen)
     low, high = metrics.interval(metrics.gains(places.place, 10), places.person)
     return {"hr10": places.hit_rate(), "ndcg10": places.ndcg(), "ndcg10_low": low, "ndcg10_high": high}
 

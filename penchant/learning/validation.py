@@ -1,7 +1,8 @@
 """How good a model is on targets that it did not learn from: the full catalogue, in one pass over whole histories.
 
 The same question that `evaluation.replay` asks of the engine, without the engine: states go on with every event, the
-weights stand still. What the person has met is taken out, items that are not in the catalogue are not ranked.
+weights stand still. What the person has met is taken out, but where repeats are asked for; items that are not in the
+catalogue are not ranked.
 """
 
 from __future__ import annotations
@@ -42,8 +43,15 @@ class Places(NamedTuple):
 
 
 @torch.no_grad()
-def places(model: Model, data: Data, histories: Histories, windows: Windows, allowed: Tensor | None = None) -> Places:
-    """Places of all counted targets of the windows. ``allowed`` [items]: what may be ranked; None: everything."""
+def places(
+    model: Model,
+    data: Data,
+    histories: Histories,
+    windows: Windows,
+    allowed: Tensor | None = None,
+    hide_seen: bool = True,
+) -> Places:
+    """Places of all counted targets of the windows. ``allowed`` [items]: what may be ranked; None: the catalogue."""
     model.eval()
     device = next(model.parameters()).device
     found: list[Places] = []
@@ -56,7 +64,9 @@ def places(model: Model, data: Data, histories: Histories, windows: Windows, all
             told = as_told(batch, data.profile, device)
             asked = model.asked(told, table, typed).float()
             counted = batch.target.T >= 0
-            place = _places(asked, table, told.target.T[told.target.T >= 0], dataset.seen_pairs(batch), allowed)
+            seen = dataset.seen_pairs(batch) if hide_seen else (np.zeros(0, np.int64),) * 2
+            shown = data.there if allowed is None else allowed
+            place = _places(asked, table, told.target.T[told.target.T >= 0], seen, shown)
             person = np.broadcast_to(batch.person[:, None], counted.shape)[counted]
             found.append(Places(place, person, batch.event.T[counted]))
     empty = np.zeros(0, np.int64)
@@ -72,7 +82,7 @@ def some(windows: Windows, histories: Histories, seed: int = 0) -> Windows:
     return windows.rows(np.sort(order[:enough]))
 
 
-def _places(asked: Tensor, table: Tensor, target: Tensor, seen: tuple[Longs, Longs], allowed: Tensor | None) -> Longs:
+def _places(asked: Tensor, table: Tensor, target: Tensor, seen: tuple[Longs, Longs], allowed: Tensor) -> Longs:
     """Ties go to the smaller number, as the engine's do."""
     out = np.zeros(len(asked), np.int64)
     row, item = (torch.from_numpy(part).to(asked.device) for part in seen)
@@ -82,8 +92,7 @@ def _places(asked: Tensor, table: Tensor, target: Tensor, seen: tuple[Longs, Lon
             scores = asked[start : start + _CHUNK] @ table.T
             own_item = target[start : start + _CHUNK, None]
             own = scores.gather(1, own_item)
-            if allowed is not None:
-                scores[:, ~allowed] = float("-inf")
+            scores[:, ~allowed] = float("-inf")
             ends = torch.searchsorted(row, torch.tensor([start, start + _CHUNK], device=row.device))
             pairs = slice(int(ends[0]), int(ends[1]))
             scores[row[pairs] - start, item[pairs]] = float("-inf")

@@ -20,6 +20,7 @@ Longs = NDArray[np.int64]
 
 _MOST_VALUES = 2000  # of one field; the most frequent ones
 _KNOTS = 8
+_LARGEST = 1e30  # a number beyond it is read as this
 _LEAST = 5  # items that must share a value, or hold a number, before it is read
 
 # Read only when they are named in `sensitive`: what may not be used without a decision to use it.
@@ -134,9 +135,12 @@ def _knots(numbers: Sequence[float]) -> list[float]:
     known = np.array([number for number in numbers if np.isfinite(number)])
     if len(known) < _LEAST:
         return []
-    knots = np.unique(np.quantile(known, np.linspace(0.0, 1.0, _KNOTS)))
+    knots = np.unique(np.quantile(known, np.linspace(0.0, 1.0, _KNOTS)).astype(np.float32))  # as they will be read
     return [float(knot) for knot in knots] if len(knots) > 1 else []
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+    """A number that float32 can hold; NaN where there is none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
+        return float("nan")
+    return float(min(max(value, -_LARGEST), _LARGEST))

@@ -26,7 +26,8 @@ class Heads(NamedTuple):
     def probabilities(self, asked: Floats, item: Floats) -> Floats:
         """[n, heads] for pairs of f(x) and g(y), [n, dim] each; one f(x) [1, dim] may stand for all."""
         logits = np.stack([((asked @ weight) * item).sum(1) for weight in self.weight], 1) + self.bias
-        return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+        out: Floats = (0.5 + 0.5 * np.tanh(0.5 * logits)).astype(np.float32)  # the logistic, which cannot overflow
+        return out
 
     def packed(self) -> bytes:
         out = io.BytesIO()

@@ -49,11 +49,14 @@ class LastEvents(NamedTuple):
 class Version:
     """A loaded version directory; raises Corrupt by `read_manifest` when it is incomplete or foreign."""
 
+    beginning = 256  # stands where a person's newest action would, when there is none; no action has this number
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest: Manifest = read_manifest(path)
         self._item, self._step, self._fold, self._query = (_Graph(path / name) for name in GRAPHS)
         self.trained = self.manifest.training is not None
+        self._reads_text = self._item.reads("text")
         self.heads = Heads.load(path / HEADS) if HEADS in self.manifest.files else None
         self.rating = RatingModel.load(path / RATING) if RATING in self.manifest.files else None
         self._residual: Floats = np.load(path / "residual.npy") if self.trained else np.zeros((0, 0), np.float32)
@@ -66,11 +69,6 @@ class Version:
     def sums(self) -> int:
         """Numbers that are summed up over a person's ratings."""
         return SIZE if self.rating is not None else 0
-
-    @property
-    def beginning(self) -> int:
-        """The number that stands where a person's newest action would, when there is none."""
-        return len(self.manifest.actions)
 
     def published_vectors(self) -> Floats:
         """Item vectors [items, dim] as of the publication; none for version 0."""
@@ -92,6 +90,8 @@ class Version:
         """Vectors [n, dim] of typed words from text vectors [n, text_dim]; zero where the text vector is."""
         if not self.trained:
             return self._texts(text)
+        if not self._reads_text:
+            return np.zeros((len(text), self.manifest.dim), np.float32)
         out = self._content([{}] * len(text), [{}] * len(text), text)
         out[~text.any(1)] = 0.0
         return out
@@ -134,8 +134,9 @@ class Version:
         return self.manifest.profile.tag_rows([as_words(one) for one in fields])
 
     def _known(self, action: Longs) -> Longs:
-        """Actions that were named after the training are read as its first one."""
-        return np.where(action > self.beginning, 0, action)
+        """Actions as the graphs number them; what was named after the training is read as its first action."""
+        known = len(self.manifest.actions)
+        return np.where(action == self.beginning, known, np.where(action < known, action, 0))
 
     def _content(self, fields: Sequence[dict[str, Any]], vectors: Sequence[Any], text: Floats) -> Floats:
         read = self.manifest.fields
@@ -173,6 +174,11 @@ class _Graph:
         options.log_severity_level = 3
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._reads = [one.name for one in self._session.get_inputs()]
+
+    def reads(self, name: str) -> bool:
+        """Whether an input is read, and not only counted: then it has a width."""
+        widths = [one.shape[-1] for one in self._session.get_inputs() if one.name == name]
+        return bool(widths) and isinstance(widths[0], int)
 
     def __call__(self, **given: NDArray[Any]) -> Floats:
         out: Floats = self._session.run(None, {name: given[name] for name in self._reads})[0]

@@ -50,7 +50,7 @@ def item_graph(encoder: ItemEncoder) -> bytes:
         out = g("Add", out, _gated(g, encoder.mlp, out))
     if not encoder.has_content:
         out = g("Expand", out, g.constant([1, encoder.dim]))
-    inputs: dict[str, list[str | int]] = {"text": ["n", max(shape.text, 1)]}
+    inputs: dict[str, list[str | int]] = {"text": ["n", shape.text or "unread"]}
     inputs |= {"tags": ["n", "m"]} if shape.tags else {}
     inputs |= {"numbers": ["n", len(shape.numbers)]} if shape.numbers else {}
     inputs |= {"brought": ["n", sum(shape.brought)]} if shape.brought else {}
