@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ import torch
 
 from penchant.evaluation import metrics
 from penchant.evaluation.folders import learn, opened, prepare, read_log
-from penchant.evaluation.protocols import time_split
+from penchant.evaluation.protocols import repeated, time_split
 from penchant.learning.publish import publish
 from penchant.learning.recipe import Recipe
 from penchant.learning.source import Source
@@ -65,15 +65,29 @@ def _compared(source: Source, model: Model, recipe: Recipe, moment: float, folde
     shutil.copytree(folder / "v0", folder / "trained")
     (newest,) = (path for path in versions.published(folder / "trained" / "versions")[-1:])
     versions.use_version(folder / "trained" / "versions", newest.name)
-    every = max(1, len(cut.test) // QUESTIONS)
-    found = {name: _ask(folder / name, cut.test, every, name, count) for name in ("v0", "trained")}
-    people = np.unique([event.user or "" for event in cut.test[::every]], return_inverse=True)[1]
+    rows = questions(events, source.weights, recipe.hide_seen)
+    rows = [row - len(cut.train) for row in rows if row >= len(cut.train)]
+    rows = rows[:: max(1, len(rows) // QUESTIONS)]
+    if not rows:
+        return Verdict(0.0, 0.0, (0.0, 0.0), 0)
+    found = {name: _ask(folder / name, cut.test, rows, name, count) for name in ("v0", "trained")}
+    people = np.unique([cut.test[row].user or "" for row in rows], return_inverse=True)[1]
     return Verdict(
         version_0=float(found["v0"].mean()),
         trained=float(found["trained"].mean()),
         difference=metrics.interval(found["trained"] - found["v0"], people),
         questions=len(people),
     )
+
+
+def questions(events: Sequence[Event], weights: Mapping[str, float], once: bool) -> list[int]:
+    """Which events can be asked for: with an item, of an action that approves, and, if ``once``, not met before."""
+    again = repeated(events)
+    return [
+        row
+        for row, event in enumerate(events)
+        if event.item is not None and weights.get(event.action or "", 0.0) > 0 and not (once and again[row])
+    ]
 
 
 def carried(model: Model, source: Source, there: Source) -> Model:
@@ -90,14 +104,14 @@ def carried(model: Model, source: Source, there: Source) -> Model:
     return moved
 
 
-def _ask(folder: Path, events: Sequence[Event], every: int, name: str, count: Count) -> np.ndarray:
-    """NDCG@10 of each question: every so many events, all of which are learned after."""
-    places = []
+def _ask(folder: Path, events: Sequence[Event], rows: Sequence[int], name: str, count: Count) -> np.ndarray:
+    """NDCG@10 of each question; every event is learned, after it was asked for."""
+    places, asked = [], set(rows)
     with opened(folder, {}) as engine:
         for k, event in enumerate(events):
-            if k % every == 0:
+            if k in asked:
                 listed = [one.item for one in engine.recommend(Query(user=event.user, time=event.time)).items]
                 places.append(listed.index(event.item) if event.item in listed else -1)
-                count(name, k, len(events))
             learn(engine, [event], (name.encode(), k))
+            count(name, k + 1, len(events))
     return metrics.gains(np.array(places, np.int64), 10)

@@ -84,6 +84,8 @@ class Trainer:
         self.recipe, self.data = recipe, data
         torch.set_num_threads(threads())
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._met = np.unique(data.histories.item[data.histories.item >= 0])
+        _without_history(model, self._met)
         self.model, self.averaged = model.to(self.device), copy.deepcopy(model).to(self.device)
         self.data = Data(*(_moved(part, self.device) for part in data))
         self._validate, self._told, self._file = validate, told, checkpoint
@@ -154,32 +156,31 @@ class Trainer:
         batch, used = _words_of(batch)
         with autocast(self.device):
             typed = self.model.typed(self.data.typed[used]) if self.data.typed is not None and len(used) else None
-            if self.data.items > FULL:
+            if len(self._met) > FULL:
                 return self._sampled_loss(batch, typed)
-            told = as_told(batch, self.data.profile, self.device)
-            table = self.model.table(torch.arange(self.data.items, device=self.device), self.data.content)
+            local, told, table = self._encoded(batch, self._met)
             asked = self.model.asked(told, table, typed).to(torch.bfloat16)
-            target = told.target.T[told.target.T >= 0]
-            hidden = _tensors(dataset.seen_pairs(batch), self.device) if self.recipe.hide_seen else None
-            return full_softmax(asked, table, target, hidden)
+            hidden = _tensors(dataset.seen_pairs(local), self.device) if self.recipe.hide_seen else None
+            return full_softmax(asked, table, told.target.T[told.target.T >= 0], hidden)
 
     def _sampled_loss(self, batch: Batch, typed: Tensor | None) -> Tensor:
-        """Only the items of the batch and the negatives are encoded; they are numbered among themselves."""
-        drawn = torch.randint(self.data.items, (self.recipe.negatives,)).numpy()
-        met = np.concatenate((batch.item[batch.item >= 0], batch.target[batch.target >= 0], drawn))
-        used, places = np.unique(met, return_inverse=True)
-        number = np.zeros(self.data.items, np.int64)
-        number[used] = np.arange(len(used))
-        local = batch._replace(
-            item=np.where(batch.item >= 0, number[batch.item], -1),
-            target=np.where(batch.target >= 0, number[batch.target], -1),
-        )
-        told = as_told(local, self.data.profile, self.device)
-        items = torch.from_numpy(used).to(self.device)
-        table = self.model.table(items, self.data.content.rows(items) if self.data.content else None)
+        """Only the items of the batch and the negatives are encoded."""
+        drawn = self._met[torch.randint(len(self._met), (self.recipe.negatives,)).numpy()]
+        used = np.unique(np.concatenate((batch.item[batch.item >= 0], batch.target[batch.target >= 0], drawn)))
+        _, told, table = self._encoded(batch, used)
         asked = self.model.asked(told, table, typed)
-        negatives = torch.from_numpy(places[-len(drawn) :]).to(self.device)
-        return sampled_softmax(asked, table, told.target.T[told.target.T >= 0], negatives, self.data.items)
+        negatives = torch.from_numpy(np.searchsorted(used, drawn)).to(self.device)
+        return sampled_softmax(asked, table, told.target.T[told.target.T >= 0], negatives, len(self._met))
+
+    def _encoded(self, batch: Batch, used: Longs) -> tuple[Batch, Told, Tensor]:
+        """The batch with its items numbered among those ``used`` [m], as tensors, and the vectors [m, dim] of those."""
+        local = batch._replace(
+            item=np.where(batch.item >= 0, np.searchsorted(used, batch.item), -1),
+            target=np.where(batch.target >= 0, np.searchsorted(used, batch.target), -1),
+        )
+        items = torch.from_numpy(used).to(self.device)
+        content = self.data.content.rows(items) if self.data.content is not None else None
+        return local, as_told(local, self.data.profile, self.device), self.model.table(items, content)
 
     def _rate(self, batches: int) -> float:
         done = min(1.0, (self.epoch * batches + self.batch) / (batches * self.recipe.epochs))
@@ -249,6 +250,14 @@ class Trainer:
         self._loss, self._predicted = content["sums"]
         self.curve = [(int(epoch), float(figure)) for epoch, figure in content["curve"]]
         self.losses = content["losses"]
+
+
+@torch.no_grad()
+def _without_history(model: Model, met: Longs) -> None:
+    """An item that nobody has met stands on its content alone, and is no negative: it cannot have been chosen."""
+    unmet = torch.ones(model.item.residual.num_embeddings, dtype=torch.bool)
+    unmet[torch.from_numpy(met)] = False
+    model.item.residual.weight[unmet.to(model.item.residual.weight.device)] = 0.0
 
 
 def threads() -> int:

@@ -60,7 +60,7 @@ class RatingModel(NamedTuple):
         about = (np.log1p(n) / 5.0 - 0.8, mean, spread - 0.9, 0.1 * r / np.sqrt(n + 1.0), 1.0 / np.sqrt(n + 1.0))
         x = np.concatenate((scaled, *about), 1)
         h = x @ self.inner.T + self.inner_bias
-        h = h / (1.0 + np.exp(-h))
+        h = h / (1.0 + np.exp(np.minimum(-h, 60.0)))
         out = x @ self.straight.T + self.straight_bias + h @ self.outer.T + self.outer_bias
         out[:, -1:] += mean
         read: Floats = out.astype(np.float32)
