@@ -22,8 +22,6 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-REPEATS = 0.05  # share of interactions with an item that was met before, below which repeats do not count
-
 
 class Histories(NamedTuple):
     """Events of person p are at ``start[p]`` to ``start[p + 1]``, in time order; all other arrays are [events]."""
@@ -77,7 +75,8 @@ class Windows(NamedTuple):
     whole: Bools
     counted: Longs
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
         return len(self.first)
 
     def rows(self, chosen: Longs) -> Windows:

@@ -12,6 +12,7 @@ from penchant.errors import InvalidInput, Unavailable
 
 Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
+REPEATS = 0.05  # share of meetings with an item that was met before, from which on repeats count
 _WIDTHS = {"small": (64, 64, 64), "medium": (128, 128, 128), "large": (128, 256, 128)}  # dim, width, state of a block
 
 
@@ -66,7 +67,7 @@ def derive(size: str, *, repeats: float = 0.0, **changed: object) -> Recipe:
     if size not in _WIDTHS:
         raise InvalidInput("no such size.", field="size", value=size, way_out=f"Choose one of {', '.join(SIZES)}.")
     dim, width, state = _WIDTHS[size]
-    plain = {"dim": dim, "width": width, "state": state, "hide_seen": repeats < 0.05}
+    plain = {"dim": dim, "width": width, "state": state, "hide_seen": repeats < REPEATS}
     for name in changed:
         if name not in Recipe.__struct_fields__:
             parts = ", ".join(Recipe.__struct_fields__)

@@ -77,7 +77,7 @@ def places(
 def some(windows: Windows, histories: Histories, seed: int = 0) -> Windows:
     """Windows of enough people, drawn once, to measure after every epoch."""
     targets = windows.last - windows.counted
-    order = np.random.default_rng(seed).permutation(len(windows))
+    order = np.random.default_rng(seed).permutation(windows.size)
     enough = int(np.searchsorted(np.cumsum(targets[order]), _MOST)) + 1
     return windows.rows(np.sort(order[:enough]))
 

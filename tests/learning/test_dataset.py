@@ -115,7 +115,7 @@ def test_batches_hold_each_window_once_and_as_many_places_as_allowed(
 ) -> None:
     windows = dataset.cut(histories(people), length, np.random.default_rng(seed))
     found = dataset.batches(windows, tokens, np.random.default_rng(seed) if shuffled else None)
-    assert sorted(row for batch in found for row in batch.tolist()) == list(range(len(windows)))
+    assert sorted(row for batch in found for row in batch.tolist()) == list(range(windows.size))
     lengths = windows.last - windows.first + windows.whole
     for batch in found:
         assert len(batch) == 1 or lengths[batch].max() * len(batch) <= tokens
@@ -167,11 +167,11 @@ def test_a_batch_holds_what_a_loop_over_its_windows_sees(
 ) -> None:
     of = histories(people, texts=3)
     windows = dataset.from_moment(of, 1001.0) if counted else dataset.cut(of, length, np.random.default_rng(seed))
-    if not len(windows):
+    if not windows.size:
         return
     batch = dataset.collate(of, of.gaps(), windows, BEGINNING)
     columns = (batch.item, batch.words, batch.action, batch.value, batch.gap, batch.since, batch.target, batch.event)
-    for row in range(len(windows)):
+    for row in range(windows.size):
         expected = collated(of, windows, row)
         padding = [(-1, -1, BEGINNING, math.nan, 0.0, 0.0, -1, -1)] * (len(batch.item) - len(expected))
         found = np.array([column[:, row].astype(np.float64) for column in columns]).T
@@ -185,12 +185,12 @@ def test_pairs_of_what_was_seen_are_what_stands_in_the_window_up_to_each_place(
 ) -> None:
     of = histories(people)
     windows = dataset.cut(of, length, np.random.default_rng(seed))
-    if not len(windows):
+    if not windows.size:
         return
     batch = dataset.collate(of, of.gaps(), windows, BEGINNING)
     row, item = dataset.seen_pairs(batch)
     expected, position = [], 0
-    for window in range(len(windows)):
+    for window in range(windows.size):
         for place in range(len(batch.item)):
             if batch.target[place, window] >= 0:
                 met = batch.item[: place + 1, window]
@@ -283,7 +283,7 @@ def test_of_an_empty_log_there_is_nothing(tmp_path: Path) -> None:
     opened(tmp_path).close()
     log, of = read(tmp_path)
     assert (of.people, len(of.item), of.texts) == (0, 0, [])
-    assert len(dataset.cut(of, 5, np.random.default_rng(0))) == 0
+    assert dataset.cut(of, 5, np.random.default_rng(0)).size == 0
     assert dataset.batches(dataset.cut(of, 5, np.random.default_rng(0)), 10, None) == []
     assert dataset.repeats(of) == 0.0
     log.close()
