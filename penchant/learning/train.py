@@ -215,10 +215,10 @@ def _ratings(source: Source, moment: float, told: Told) -> tuple[RatingModel | N
         return None, {}
 
     def fitted(which: str) -> RatingModel:
-        said = f"ratings, {which}"
-        return ratings_of.fit(
-            parts[which], source.items, actions, told=lambda done, of, _: told.counted(said, done, of)
-        )
+        def tell(what: str, done: int, of: int) -> None:
+            told.counted(f"ratings, {which}: {what}", done, of)
+
+        return ratings_of.fit(parts[which], source.items, actions, told=tell)
 
     measured: dict[str, float] = {}
     if len(parts["after"].values):
