@@ -32,6 +32,7 @@ Told = Callable[[str, int, int], None]  # (what, done, of)
 LEAST = 1000  # ratings below which none are predicted
 _FEW = 300_000  # ratings below which a teacher helps
 _CELLS = 20_000_000  # people x items above which it costs too much
+_BATCHES = 30  # an epoch, about, where people are few: fewer steps than 20 times that leave the model where it began
 
 
 class RatingRecipe(NamedTuple):
@@ -97,12 +98,14 @@ def of_histories(histories: Histories, actions: Longs) -> Ratings:
 def recipe_for(ratings: Ratings, items: int) -> RatingRecipe:
     """Of the two recipes that were measured, the nearer one: MovieLens-1M's, or, for little data, -100K's.
 
-    Little is fewer than 300,000 ratings in at most 2e7 cells (people x items that were rated).
+    Little is fewer than 300,000 ratings in at most 2e7 cells (people x items that were rated). With fewer people than
+    in -100K, batches are smaller, so that there are as many steps.
     """
     people = len(np.unique(ratings.people))
     if len(ratings.values) >= _FEW or people * items > _CELLS:
         return RatingRecipe()
-    return RatingRecipe(epochs=20, people=32, penalty=5.0, decays=(0.3, 0.3, 0.1), observed=0.2, taught=1.0)
+    batch = min(max(math.ceil(people / _BATCHES), 4), 32)
+    return RatingRecipe(epochs=20, people=batch, penalty=5.0, decays=(0.3, 0.3, 0.1), observed=0.2, taught=1.0)
 
 
 def fit(
