@@ -9,7 +9,7 @@ asked for. Predictions are clipped to the least and the most rating of the train
 
 Random folds are how such figures are published, and they let a model know what a person did later. So the row also has
 a split by time: fitted to what came before T = 978133376, every later rating is predicted in its turn and learned
-right after, by an engine whose model stands still. Most people are new then, and the films of their first minutes too.
+right after, by an engine whose model stands still.
 
 The recipes were chosen on a tenth of fold 0's training ratings, never on a test fold (docs/log.md). ``ONLY=ml-100k``
 (or ml-1m, time) prints one part and writes nothing.

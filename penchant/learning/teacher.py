@@ -3,7 +3,7 @@
 Salakhutdinov & Mnih, Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo (ICML 2008): Gibbs
 sampling of factors under Gaussian-Wishart priors; here with the biases as one more factor, drawn with the others. The
 mean over the samples says more than any one fit, and it says something of every cell, not only of those that were
-rated. On MovieLens-100K, a model that learns to say the same as well errs .008 less than one without it.
+rated. On MovieLens-100K, a model that learns to say the same as well has .01 less RMSE (.895, not .905).
 
 Its factors of persons are thrown away: what is served has no parameter of anybody (`models.rating`). It reads training
 ratings only. Its cost is why it is for small data: people x items numbers, and a small linear system for each person
