@@ -121,5 +121,5 @@ def told(report: Report) -> None:
 
 
 def _counted(what: str, done: int, of: int) -> None:
-    if done % 100_000 < 2000 or done == of:
+    if (done % 100_000 < 2000 and what != "texts") or done == of:
         print(f"  {what} {done:,}/{of:,}", flush=True)

@@ -4,28 +4,35 @@ Every training rating is predicted from its person's other ratings, the total mi
 situation at serving, it needs no masking, and a batch of people is two index_adds and one small network. The one
 regulariser that matters is on the products, the mean of sum_k (u_k v_ik)^2: what dropout on u would add in expectation
 (Wager et al. 2013), without its noise, and nobody can escape it by making u large and v small.
+
+Where ratings are few, a teacher (`learning.teacher`) says of every cell what it expects, and that is learned as well.
+Only items that were rated take part; the others' rows are zero in what is served, so that nothing random speaks there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from penchant.learning.dataset import Histories
-from penchant.models.rating import SIZE, SUMS, RatingModel
+from penchant.learning.teacher import Sampling, posterior
+from penchant.models.rating import SIZE, RatingModel
+from penchant.models.torch.rating import Reader, leave_one_out, served
 
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
+Told = Callable[[str, int, int], None]  # (what, done, of)
 
 LEAST = 1000  # ratings below which none are predicted
-_WIDTH, _HIDDEN, _DROPOUT = 64, 128, 0.2
+_FEW = 300_000  # ratings below which a teacher helps
+_CELLS = 20_000_000  # people x items above which it costs too much
+_BATCHES = 30  # an epoch, about, where people are few: fewer steps than 20 times that leave the model where it began
 
 
 class RatingRecipe(NamedTuple):
@@ -37,6 +44,10 @@ class RatingRecipe(NamedTuple):
     penalty: float = 2.5  # on (u_k v_ik)^2
     decays: tuple[float, float, float] = (1.0, 0.3, 0.1)  # of what enters the sums, of items, of the network
     average: float = 0.99  # of the weights
+    observed: float = 1.0  # weight of the errors on ratings
+    taught: float = 0.0  # weight of the distance from the teacher; 0: there is none
+    factors: int = 20  # of the teacher
+    sweeps: int = 120
     seed: int = 0
 
 
@@ -48,45 +59,33 @@ class Ratings(NamedTuple):
     values: Floats
 
 
-class Reader(nn.Module):
-    """The parameters; see `models.rating` for what they mean."""
+class _Numbered(NamedTuple):
+    """Ratings by person; people and items numbered without gaps: person p's are at ``start[p]`` to ``start[p + 1]``,
+    and ``items`` are the items' own numbers."""
 
-    def __init__(self, mean: float, bias: Floats) -> None:
-        super().__init__()
-        items = len(bias)
-        self.register_buffer("mean", torch.tensor([mean], dtype=torch.float32))
-        self.register_buffer("bias", torch.from_numpy(bias.astype(np.float32)))
-        self.rated = nn.Parameter(torch.randn(items, SUMS) * 0.02)
-        self.liked = nn.Parameter(torch.randn(items, SUMS) * 0.02)
-        self.item = nn.Parameter(torch.randn(items, _WIDTH) * 0.04)
-        self.item_bias = nn.Parameter(torch.zeros(items))
-        self.damp = nn.Parameter(torch.ones(SUMS))
-        self.straight = nn.Linear(SUMS + 5, _WIDTH + 1)
-        self.inner = nn.Linear(SUMS + 5, _HIDDEN)
-        self.outer = nn.Linear(_HIDDEN, _WIDTH + 1)
-        nn.init.zeros_(self.outer.weight)
-        nn.init.zeros_(self.outer.bias)
+    ratings: Ratings
+    start: Longs
+    items: Longs
 
-    def contribution(self, item: Tensor, value: Tensor) -> Tensor:
-        residual = (value - self.mean - self.bias[item])[:, None]
-        learned = functional.embedding(item, self.rated) + residual * functional.embedding(item, self.liked)
-        return torch.cat((learned, torch.ones_like(residual), residual, residual * residual), 1)
+    @property
+    def people(self) -> int:
+        return len(self.start) - 1
 
-    def read(self, sums: Tensor) -> Tensor:
-        learned, n, r, squares = sums.split((SUMS, 1, 1, 1), 1)
-        mean = r / (n + 5.0)
-        spread = ((squares + 4.5) / (n + 5.0) - mean * mean).clamp_min(0.01).sqrt()
-        scaled = learned / (n + 10.0 * functional.softplus(self.damp)).sqrt()
-        about = (torch.log1p(n) / 5.0 - 0.8, mean, spread - 0.9, 0.1 * r / (n + 1.0).sqrt(), (n + 1.0).rsqrt())
-        x = torch.cat((scaled, *about), 1)
-        h = functional.dropout(functional.silu(self.inner(x)), _DROPOUT, self.training)
-        out = self.straight(x) + self.outer(h)
-        return torch.cat((out[:, :-1], out[:, -1:] + mean), 1)
 
-    def stars(self, read: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        """Stars [n], not clipped, and the products [n, width] that the penalty is on."""
-        products = read[:, :-1] * functional.embedding(item, self.item)
-        return self.mean + (self.bias + self.item_bias)[item] + read[:, -1] + products.sum(1), products
+class _Taught(NamedTuple):
+    """What the teacher expects [people, items], and how much each item counts [items]."""
+
+    expected: Tensor
+    weight: Tensor
+
+
+class _Batch(NamedTuple):
+    """Ratings [n] of whole people: whose (numbered in the batch), what, stars."""
+
+    who: Tensor
+    item: Tensor
+    value: Tensor
+    taught: _Taught | None
 
 
 def of_histories(histories: Histories, actions: Longs) -> Ratings:
@@ -96,40 +95,41 @@ def of_histories(histories: Histories, actions: Longs) -> Ratings:
     return Ratings(people[rows], histories.item[rows], histories.value[rows])
 
 
+def recipe_for(ratings: Ratings, items: int) -> RatingRecipe:
+    """Of the two recipes that were measured, the nearer one: MovieLens-1M's, or, for little data, -100K's.
+
+    Little is fewer than 300,000 ratings in at most 2e7 cells (people x items that were rated). With fewer people than
+    in -100K, batches are smaller, so that there are as many steps.
+    """
+    people = len(np.unique(ratings.people))
+    if len(ratings.values) >= _FEW or people * items > _CELLS:
+        return RatingRecipe()
+    batch = min(max(math.ceil(people / _BATCHES), 4), 32)
+    return RatingRecipe(epochs=20, people=batch, penalty=5.0, decays=(0.3, 0.3, 0.1), observed=0.2, taught=1.0)
+
+
 def fit(
-    ratings: Ratings,
-    items: int,
-    actions: Longs,
-    recipe: RatingRecipe | None = None,
-    told: Callable[[int, int, float], None] | None = None,
+    ratings: Ratings, items: int, actions: Longs, recipe: RatingRecipe | None = None, told: Told | None = None
 ) -> RatingModel:
-    """Fit to ratings of items numbered below ``items``; ``told(epoch, of epochs, training RMSE)`` after each."""
-    recipe = recipe or RatingRecipe()
+    """Fit to ratings of items numbered below ``items``; the same for the same seed. ``told`` of sweeps and epochs."""
+    known = _numbered(ratings)
+    recipe, told = recipe or recipe_for(known.ratings, len(known.items)), told or _silent
     torch.manual_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
-    order = np.argsort(ratings.people, kind="stable")
-    _, counts = np.unique(ratings.people, return_counts=True)
-    start = np.concatenate(([0], np.cumsum(counts)))
-    item, value = torch.from_numpy(ratings.items[order]), torch.from_numpy(ratings.values[order])
-    model = Reader(*damped_means(ratings, items))
+    model = Reader(*damped_means(known.ratings, len(known.items)))
     averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=_towards(recipe.average))
     optimizer = _optimizer(model, recipe)
-    steps, step = recipe.epochs * math.ceil(len(counts) / recipe.people), 0
+    taught = _teacher(known, recipe, told)
+    steps, step = recipe.epochs * math.ceil(known.people / recipe.people), 0
     for epoch in range(recipe.epochs):
-        squares = 0.0
-        for chosen in np.split(random.permutation(len(counts)), range(recipe.people, len(counts), recipe.people)):
-            for group in optimizer.param_groups:
-                cosine = 0.02 + 0.49 * (1.0 + math.cos(math.pi * step / steps))
-                group["lr"] = recipe.rate * min(1.0, (step + 1) / 50) * cosine
-            rows = torch.from_numpy(np.concatenate([np.arange(start[p], start[p + 1]) for p in chosen]))
-            who = torch.from_numpy(np.repeat(np.arange(len(chosen)), counts[chosen]))
-            squares += _learn(model, optimizer, (who, item[rows], value[rows]), recipe.penalty)
+        for batch in _batches(known, taught, recipe.people, random):
+            _set_rate(optimizer, recipe.rate, step, steps)
+            _learn(model, optimizer, batch, recipe)
             averaged.update_parameters(model)
             step += 1
-        if told:
-            told(epoch + 1, recipe.epochs, math.sqrt(squares / len(item)))
+        told("epochs", epoch + 1, recipe.epochs)
     limits = np.array([ratings.values.min(), ratings.values.max()], np.float32)
-    return _served(averaged.module, limits, actions)
+    return _spread(served(averaged.module, limits, actions), known.items, items)
 
 
 def errors(model: RatingModel, known: Ratings, later: Ratings) -> Floats:
@@ -145,19 +145,57 @@ def errors(model: RatingModel, known: Ratings, later: Ratings) -> Floats:
     return out
 
 
-def _learn(
-    model: Reader, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor, Tensor], penalty: float
-) -> float:
-    """One step on whole people; the sum of squared errors."""
-    who, item, value = batch
-    each = model.contribution(item, value)
-    totals = torch.zeros(int(who[-1]) + 1, SIZE).index_add(0, who, each)
-    stars, products = model.stars(model.read(totals.index_select(0, who) - each), item)
-    error = (stars - value).square().mean()
+def _silent(what: str, done: int, of: int) -> None:
+    return None
+
+
+def _numbered(ratings: Ratings) -> _Numbered:
+    order = np.argsort(ratings.people, kind="stable")
+    _, people, counts = np.unique(ratings.people[order], return_inverse=True, return_counts=True)
+    items, item = np.unique(ratings.items[order], return_inverse=True)
+    start = np.concatenate(([0], np.cumsum(counts)))
+    return _Numbered(Ratings(people, item, ratings.values[order].astype(np.float32)), start, items)
+
+
+def _teacher(known: _Numbered, recipe: RatingRecipe, told: Told) -> _Taught | None:
+    """Cells count by how often their items were rated: those are what will be asked for."""
+    if not recipe.taught:
+        return None
+    sampling = Sampling(recipe.factors, recipe.sweeps, recipe.seed)
+    expected = posterior(known.ratings, len(known.items), sampling, lambda done, of: told("sweeps", done, of))
+    often = np.bincount(known.ratings.items) + 0.5
+    return _Taught(torch.from_numpy(expected), torch.from_numpy((often / often.sum()).astype(np.float32)))
+
+
+def _batches(known: _Numbered, taught: _Taught | None, people: int, random: np.random.Generator) -> Iterator[_Batch]:
+    """All people once, in any order, so many together."""
+    start, (_, items, values) = known.start, known.ratings
+    for chosen in np.split(random.permutation(known.people), range(people, known.people, people)):
+        rows = np.concatenate([np.arange(start[p], start[p + 1]) for p in chosen])
+        whose = np.repeat(np.arange(len(chosen)), start[chosen + 1] - start[chosen])
+        expected = taught and taught._replace(expected=taught.expected[torch.from_numpy(chosen)])
+        who, item, value = map(torch.from_numpy, (whose, items[rows], values[rows]))
+        yield _Batch(who, item, value, expected)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int, steps: int) -> None:
+    """A short warm-up, then a cosine."""
+    cosine = 0.02 + 0.49 * (1.0 + math.cos(math.pi * step / steps))
+    for group in optimizer.param_groups:
+        group["lr"] = rate * min(1.0, (step + 1) / 50) * cosine
+
+
+def _learn(model: Reader, optimizer: torch.optim.Optimizer, batch: _Batch, recipe: RatingRecipe) -> None:
+    """One step on whole people: each rating from the others of its person."""
+    totals, others = leave_one_out(model, batch.who, batch.item, batch.value)
+    stars, products = model.stars(model.read(others), batch.item)
+    loss = recipe.observed * (stars - batch.value).square().mean() + recipe.penalty * products.square().sum(1).mean()
+    if batch.taught is not None:
+        apart = (model.all_stars(model.read(totals)) - batch.taught.expected).square()
+        loss = loss + recipe.taught * (apart @ batch.taught.weight).mean()
     optimizer.zero_grad()
-    (error + penalty * products.square().sum(1).mean()).backward()
+    loss.backward()
     optimizer.step()
-    return error.item() * len(item)
 
 
 def damped_means(ratings: Ratings, items: int, damp: float = 5.0) -> tuple[float, Floats]:
@@ -192,25 +230,18 @@ def _towards(average: float) -> Callable[[list[Tensor], list[Tensor], Tensor], N
     return update
 
 
-def _served(model: Reader, limits: Floats, actions: Longs) -> RatingModel:
-    def array(tensor: Tensor) -> Floats:
-        out: Floats = tensor.detach().numpy().copy()
+def _spread(model: RatingModel, rated: Longs, items: int) -> RatingModel:
+    """Rows of the rated items put to the items' own numbers; zeros for all others."""
+
+    def spread(rows: Floats) -> Floats:
+        out = np.zeros((items, *rows.shape[1:]), np.float32)
+        out[rated] = rows
         return out
 
-    return RatingModel(
-        mean=array(model.mean),
-        bias=array(model.bias),
-        rated=array(model.rated),
-        liked=array(model.liked),
-        item=array(model.item),
-        item_bias=array(model.item_bias),
-        damp=array(10.0 * functional.softplus(model.damp)),
-        straight=array(model.straight.weight),
-        straight_bias=array(model.straight.bias),
-        inner=array(model.inner.weight),
-        inner_bias=array(model.inner.bias),
-        outer=array(model.outer.weight),
-        outer_bias=array(model.outer.bias),
-        limits=limits,
-        actions=actions,
+    return model._replace(
+        bias=spread(model.bias),
+        rated=spread(model.rated),
+        liked=spread(model.liked),
+        item=spread(model.item),
+        item_bias=spread(model.item_bias),
     )

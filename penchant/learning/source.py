@@ -78,6 +78,11 @@ class Source:
     def text_dim(self) -> int:
         return self.encoder.dim if self.encoder is not None else 0
 
+    @property
+    def rating_actions(self) -> NDArray[np.int64]:
+        """Numbers of the actions whose values say how much the item was liked."""
+        return np.array([n for n, name in enumerate(self.actions) if name in self.settings.ratings], np.int64)
+
     def _histories(self) -> Histories:
         positive = np.array([weight > 0 for weight in self.weights.values()], np.bool_)
         histories = dataset.read_histories(self.log, positive, self.there, self.upto)

@@ -232,16 +232,16 @@ def _heads(model: Model, data: Data, by: Calibration | None, action: Longs) -> H
 
 def _ratings(source: Source, moment: float, told: Told) -> tuple[RatingModel | None, dict[str, float]]:
     """What is known of how much people like things: measured on validation, then fitted to everything."""
-    actions = np.array([n for n, name in enumerate(source.actions) if name in source.settings.ratings], np.int64)
+    actions = source.rating_actions
     parts = {name: ratings_of.of_histories(part, actions) for name, part in _parts(source.histories, moment).items()}
     if len(parts["before"].values) < ratings_of.LEAST or not np.ptp(parts["before"].values):
         return None, {}
 
     def fitted(which: str) -> RatingModel:
-        said = f"ratings, {which}"
-        return ratings_of.fit(
-            parts[which], source.items, actions, told=lambda done, of, _: told.counted(said, done, of)
-        )
+        def tell(what: str, done: int, of: int) -> None:
+            told.counted(f"ratings, {which}: {what}", done, of)
+
+        return ratings_of.fit(parts[which], source.items, actions, told=tell)
 
     measured: dict[str, float] = {}
     if len(parts["after"].values):

@@ -1,9 +1,10 @@
 """How many stars a person would give: `r = mu + b_i + b_u + u . v_i`, read from a sum over that person's ratings.
 
 The sums are the part of a person's state that has no order: one rating adds `contribution(item, stars)`, and u and
-b_u are read from the total by a small network. No parameter belongs to a person, so a new one works at once; an item
-that was not there in training adds nothing and is predicted as the person's average. Ancestors: NSVD (Paterek 2007),
-Asymmetric SVD (Koren 2008), CF-NADE (Zheng et al. 2016). Fitted by `learning.ratings`, served here in numpy.
+b_u are read from the total by a small network. No parameter belongs to a person, so a new one works at once. Of an item
+that nobody had rated in training, whether it was there or not, nothing is known: it moves the person's average and no
+more, and is predicted as that. Ancestors: NSVD (Paterek 2007), Asymmetric SVD (Koren 2008), CF-NADE (Zheng et al.
+2016). Fitted by `learning.ratings`, served here in numpy.
 """
 
 from __future__ import annotations
@@ -42,13 +43,12 @@ class RatingModel(NamedTuple):
     actions: Longs  # numbers of the actions whose values are ratings
 
     def contribution(self, items: Longs, values: Floats) -> Floats:
-        """What each of n ratings adds to its person's sums [n, SIZE]; nothing where the item is not known."""
-        known = (items >= 0) & (items < len(self.bias))
-        places = np.where(known, items, 0)
-        residual = (values - self.mean - self.bias[places])[:, None]
-        learned = self.rated[places] + residual * self.liked[places]
+        """What each of n ratings adds to its person's sums [n, SIZE]; nothing where there is no item (-1)."""
+        known, places = self._known(items)
+        residual = (values - self.mean - np.where(known, self.bias[places], 0.0))[:, None]
+        learned = np.where(known[:, None], self.rated[places] + residual * self.liked[places], 0.0)
         out = np.concatenate((learned, np.ones_like(residual), residual, residual * residual), 1)
-        kept: Floats = (out * known[:, None]).astype(np.float32)
+        kept: Floats = (out * (items >= 0)[:, None]).astype(np.float32)
         return kept
 
     def read(self, sums: Floats) -> Floats:
@@ -68,12 +68,16 @@ class RatingModel(NamedTuple):
 
     def predict(self, read: Floats, items: Longs) -> Floats:
         """Stars [n] that one person, read as [width + 1], would give to n items."""
-        known = (items >= 0) & (items < len(self.bias))
-        places = np.where(known, items, 0)
+        known, places = self._known(items)
         of_items = self.bias[places] + self.item_bias[places] + self.item[places] @ read[:-1]
         stars = self.mean + read[-1] + np.where(known, of_items, 0.0)
         out: Floats = np.clip(stars, *self.limits).astype(np.float32)
         return out
+
+    def _known(self, items: Longs) -> tuple[NDArray[np.bool_], Longs]:
+        """(whether an item was there in training, a row to read of it) [n]."""
+        known = (items >= 0) & (items < len(self.bias))
+        return known, np.where(known, items, 0)
 
     def packed(self) -> bytes:
         out = io.BytesIO()

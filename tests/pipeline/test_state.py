@@ -12,6 +12,7 @@ from penchant.engine import Engine
 from penchant.kernels import LATE, MOVE, RING
 from penchant.models.cold_start import DIM, FAST, SLOW
 from tests.conftest import NOW, OpenEngine, ask, circle, click, item, names
+from tests.models.test_rating import made
 
 Floats = np.ndarray
 
@@ -209,3 +210,51 @@ def test_an_event_written_but_not_applied_is_not_folded_twice(engine: Engine) ->
     engine.apply([batch])
     assert_close(state(engine), folded(engine, ("i0", 1.0), ("i1", 1.0)))
     assert engine.parts.states.store.ring.length[0] == 2
+
+
+# -- sums of ratings ---------------------------------------------------------------------------------------------------
+
+
+def judging(engine: Engine) -> Engine:
+    """The engine under a version that also reads the values of clicks."""
+    model = made()._replace(actions=np.array([engine.parts.log.actions.get("click")]))
+    engine.parts.version.rating = model
+    engine.parts.states.use(engine.parts.version)
+    return engine
+
+
+def sums(engine: Engine, *rated: tuple[str, float]) -> Floats:
+    """What these values of items add up to, by hand."""
+    items = np.array([engine.parts.log.items.get(name) for name, _ in rated], np.int64)
+    assert engine.parts.version.rating is not None
+    return engine.parts.version.rating.contribution(items, np.array([value for _, value in rated], np.float32)).sum(0)
+
+
+def test_values_of_the_named_actions_add_up_in_whatever_order(engine: Engine) -> None:
+    judging(engine).ingest(
+        [
+            click("ann", "i1", NOW, value=4.0),
+            click("ann", "i2", NOW - LATE, value=1.0),  # put in its place
+            click("ann", "i3", NOW - LATE - 1, value=1.0),  # too late
+            click("ann", "i4", NOW),
+            click("ann", "i5", NOW, action="buy", value=5.0),
+            click("bob", "i1", NOW, value=2.0),
+        ]
+    )
+    store = engine.parts.states.store
+    assert_close(store.sums[0], sums(engine, ("i1", 4.0), ("i2", 1.0)))
+    assert_close(store.sums[1], sums(engine, ("i1", 2.0)))
+
+
+def test_sums_of_another_version_are_folded_from_the_log_when_asked_for(engine: Engine) -> None:
+    engine.ingest([click("ann", f"i{k}", NOW + k, value=float(k)) for k in range(5)])
+    judging(engine)
+    assert not engine.parts.states.store.sums.any()
+    said = engine.parts.states.ratings(0, np.arange(12))
+    assert said is not None
+    assert_close(engine.parts.states.store.sums[0], sums(engine, *((f"i{k}", float(k)) for k in range(5))))
+    engine.parts.states.use(engine.parts.version)
+    engine.ingest([click("ann", "i7", NOW + 9, value=1.0)])  # brought over before it is added
+    rated = [*((f"i{k}", float(k)) for k in range(5)), ("i7", 1.0)]
+    assert_close(engine.parts.states.store.sums[0], sums(engine, *rated))
+    assert engine.parts.states.ratings(99, np.arange(3)) is not None  # of nobody: the average person's

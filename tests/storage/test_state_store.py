@@ -19,9 +19,11 @@ from penchant.storage.state_store import (
     write_snapshot,
 )
 
+SUMS = 5
+
 
 def store(people: int, size: int = 2 * DIM) -> StateStore:
-    made = StateStore(size)
+    made = StateStore(size, SUMS)
     made.ensure(people)
     return made
 
@@ -29,6 +31,7 @@ def store(people: int, size: int = 2 * DIM) -> StateStore:
 def touch(made: StateStore, person: int, mark: float) -> None:
     """Leave a mark in every array of a person."""
     made.now[person] = made.checkpoint[person] = mark
+    made.sums[person] = mark
     made.fresh[person], made.folded[person], made.newest[person] = CURRENT, 7, 9
     for array in made.ring:
         array[person] = mark
@@ -50,6 +53,7 @@ def test_a_new_row_is_the_empty_state() -> None:
     touch(grown, 0, 3.0)
     grown.ensure(5000)
     assert not grown.now[1:].any()
+    assert not grown.sums[1:].any()
     assert grown.fresh[1:].all()
     assert np.isneginf(grown.ring.newest[1:]).all()
     assert np.isneginf(grown.ring.anchor[1:]).all()
@@ -70,8 +74,9 @@ def test_clearing_a_person_leaves_the_empty_state_and_the_others() -> None:
 def test_for_another_version_only_who_had_events_is_to_be_folded_again() -> None:
     before = store(3)
     touch(before, 1, 1.0)
-    after = before.of_other_size(16)
-    assert after.now.shape[1] == 16
+    after = before.of_other_size(16, SUMS + 1)
+    assert (after.now.shape[1], after.sums.shape[1]) == (16, SUMS + 1)
+    assert not after.sums.any()
     assert after.fresh[:3].tolist() == [CURRENT, OTHER_VERSION, CURRENT]
     assert after.newest[:3].tolist() == [0, 9, 0]
 
@@ -80,7 +85,7 @@ def test_for_another_version_only_who_had_events_is_to_be_folded_again() -> None
 
 
 def test_a_snapshot_is_read_back(tmp_path: Path) -> None:
-    saved, loaded = store(3), StateStore(2 * DIM)
+    saved, loaded = store(3), StateStore(2 * DIM, SUMS)
     touch(saved, 1, 2.5)
     write_snapshot(tmp_path, 42, saved.arrays(), "v0-0001")
     found = read_snapshot(tmp_path)
@@ -137,9 +142,10 @@ def test_a_snapshot_without_its_marks_is_refused(tmp_path: Path) -> None:
         read_snapshot(tmp_path)
 
 
-def test_states_of_another_size_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "sums"), [(2 * DIM, SUMS), (8, 0)])
+def test_states_of_another_size_are_refused(tmp_path: Path, size: int, sums: int) -> None:
     write_snapshot(tmp_path, 1, store(2, size=8).arrays(), "v")
     found = read_snapshot(tmp_path)
     assert found is not None
     with pytest.raises(Corrupt, match="another size"):
-        StateStore(2 * DIM).load(found[2])
+        StateStore(size, sums).load(found[2])
