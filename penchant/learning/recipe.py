@@ -13,6 +13,7 @@ from penchant.errors import InvalidInput, Unavailable
 Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
 REPEATS = 0.05  # share of meetings with an item that was met before, from which on repeats count
+MOST_STATE = 256  # numbers of all blocks together, so that a person's state stays within 4 KB
 _WIDTHS = {"small": (64, 64, 64), "medium": (128, 128, 128), "large": (128, 256, 128)}  # dim, width, state of a block
 
 
@@ -29,6 +30,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     average     decay of the average of weights that is what gets published
     values      whether the values of events are read; ``since`` whether the time since the newest event is, when asked
     text        whether texts and typed words are read; ``fields`` whether tags, numbers and brought vectors are
+    ids         whether items have a residual of their own; without, they stand on content alone
     hide_seen   whether what a person has met is left out of the softmax
     negatives   shared by a batch, where the catalogue is too large for the full softmax
     """
@@ -53,6 +55,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     since: bool = True
     text: bool = True
     fields: bool = True
+    ids: bool = True
     hide_seen: bool = True
     negatives: Count = 2048
     decay: Literal["gated", "fixed"] = "gated"
@@ -67,7 +70,9 @@ def derive(size: str, *, repeats: float = 0.0, **changed: object) -> Recipe:
     if size not in _WIDTHS:
         raise InvalidInput("no such size.", field="size", value=size, way_out=f"Choose one of {', '.join(SIZES)}.")
     dim, width, state = _WIDTHS[size]
-    plain = {"dim": dim, "width": width, "state": state, "hide_seen": repeats < REPEATS}
+    blocks = changed.get("blocks", 2)
+    kept = min(state, MOST_STATE // blocks) if isinstance(blocks, int) and blocks > 0 else state
+    plain = {"dim": dim, "width": width, "state": kept, "hide_seen": repeats < REPEATS}
     for name in changed:
         if name not in Recipe.__struct_fields__:
             parts = ", ".join(Recipe.__struct_fields__)

@@ -132,6 +132,8 @@ class Source:
         )
         content = self._content_shape(recipe)
         model = Model(shape, self.items, content, recipe.residual_dropout, tower(shape) if tower else None)
+        if not recipe.ids:
+            _without_ids(model)
         if content.text:
             mean, whitening = _whitened(self.text[self.text.any(1)], content.whitened)
             model.item.text_mean.copy_(torch.from_numpy(mean))
@@ -204,6 +206,19 @@ def _spread(part: NDArray[Any], items: NDArray[np.int64], count: int, fill: floa
     out = np.full((count, part.shape[1]), fill, part.dtype)
     out[items] = part
     return out
+
+
+def _without_ids(model: Model) -> None:
+    """Items stand on their content alone. Raises InvalidInput where they have none."""
+    if not model.item.has_content:
+        raise InvalidInput(
+            "without ids and without content, all items are alike.",
+            field="ids",
+            value=False,
+            way_out="Leave ids on, or let texts or fields be read.",
+        )
+    torch.nn.init.zeros_(model.item.residual.weight)
+    model.item.residual.weight.requires_grad_(False)
 
 
 def _whitened(text: Floats, dims: int) -> tuple[Floats, Floats]:

@@ -6,7 +6,7 @@ import pytest
 
 from penchant.errors import InvalidInput, Unavailable
 from penchant.learning import recipe as recipes
-from penchant.learning.recipe import SIZES, check_memory, derive, memory_bytes
+from penchant.learning.recipe import MOST_STATE, SIZES, check_memory, derive, memory_bytes
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -63,3 +63,8 @@ def test_more_items_and_events_need_more_memory() -> None:
     few = memory_bytes(derive("small"), 1000, 0, 1000)
     assert few < memory_bytes(derive("small"), 100_000, 0, 1000) < memory_bytes(derive("small"), 100_000, 384, 1000)
     assert few < memory_bytes(derive("small"), 1000, 0, 10**7)
+
+
+@pytest.mark.parametrize(("size", "blocks"), [("small", 2), ("medium", 2), ("medium", 3), ("large", 4)])
+def test_however_many_blocks_a_state_stays_within_its_4_kilobytes(size: str, blocks: int) -> None:
+    assert derive(size, blocks=blocks).state * blocks <= MOST_STATE

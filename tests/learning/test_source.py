@@ -12,6 +12,9 @@ pytest.importorskip("torch.nn")
 import torch
 
 from penchant import Event
+from penchant.errors import InvalidInput
+from penchant.learning import dataset, validation
+from penchant.learning.pretrain import Trainer
 from penchant.learning.source import Source
 from tests.conftest import NOW, OpenEngine, click, item
 from tests.learning.worlds import ITEMS, chain_events, folder, item_events, recipe
@@ -138,3 +141,20 @@ def test_items_are_in_the_log_s_order_whatever_the_catalogue_s(tmp_path: Path) -
         content = source.data(source.histories, recipe()).content
         assert content is not None
         assert content.numbers[0, 0] == 1990 + ITEMS - 1
+
+
+def test_without_ids_items_stand_on_their_content_and_learn_all_the_same(source: Source) -> None:
+    by = recipe(ids=False, epochs=6)
+    data = source.data(source.histories, by)
+    trained = Trainer(source.model(by), data, by).run()
+    assert not trained.item.residual.weight.any()
+    found = validation.places(trained, data, data.histories, dataset.from_moment(data.histories, 0.0))
+    assert found.ndcg() > 0.5  # chance is about 0.2
+    source.close()
+
+
+def test_without_ids_and_without_content_there_is_nothing_to_tell_items_apart(source: Source) -> None:
+    with pytest.raises(InvalidInput, match="all items are alike") as refused:
+        source.model(recipe(ids=False, text=False, fields=False))
+    assert refused.value.field == "ids"
+    source.close()
