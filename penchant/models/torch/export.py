@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from penchant.models.graphs import Graph
 from penchant.models.torch.item_encoder import ItemEncoder
 from penchant.models.torch.user_state import Ramps, Recurrence, UserState
-from torch import Tensor, nn
 
 _ROUNDS = 6  # 2^6 = 64 events, the length of a ring
 

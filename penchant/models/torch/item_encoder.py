@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from penchant.models.torch.user_state import Gated, Ramps
 from torch import Tensor, nn
+
+from penchant.models.torch.user_state import Gated, Ramps
 
 
 class ContentShape(NamedTuple):

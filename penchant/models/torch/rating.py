@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-
 import torch
-from penchant.models.rating import SIZE, SUMS, RatingModel
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+from penchant.models.rating import SIZE, SUMS, RatingModel
 
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from penchant.models.torch.item_encoder import Content, ContentShape, ItemEncoder
-from penchant.models.torch.user_state import Events, Shape, UserState
 from torch import Tensor, nn
 from torch.nn import functional
+
+from penchant.models.torch.item_encoder import Content, ContentShape, ItemEncoder
+from penchant.models.torch.user_state import Events, Shape, UserState
 
 
 class Told(NamedTuple):
