@@ -7,6 +7,7 @@ catalogue are not ranked.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from penchant.evaluation import metrics
 from penchant.learning import dataset
-from penchant.learning.dataset import Histories, Windows
+from penchant.learning.dataset import Batch, Histories, Windows
 from penchant.learning.heads import Examples, done_within
 from penchant.learning.pretrain import Data, as_told, autocast
 from penchant.models.torch.scorer import Model
@@ -42,7 +43,14 @@ class Places(NamedTuple):
         return float(metrics.hits(self.place, k).mean()) if len(self.place) else 0.0
 
 
-@torch.no_grad()
+class Answers(NamedTuple):
+    """A batch, and f(x) [n, dim] at its counted places, window by window; ``event`` [n]: which event came next."""
+
+    batch: Batch
+    asked: Tensor
+    event: Longs
+
+
 def places(
     model: Model,
     data: Data,
@@ -52,26 +60,37 @@ def places(
     hide_seen: bool = True,
 ) -> Places:
     """Places of all counted targets of the windows. ``allowed`` [items]: what may be ranked; None: the catalogue."""
-    model.eval()
-    device = next(model.parameters()).device
     found: list[Places] = []
-    with autocast(device):
-        table = model.table(torch.arange(data.items, device=device), data.content).float()
-        typed = model.typed(data.typed) if data.typed is not None and len(data.typed) else None
-        gaps = histories.gaps()
-        for rows in dataset.batches(windows, _TOKENS, None):
-            batch = dataset.collate(histories, gaps, windows.rows(rows), data.beginning)
-            told = as_told(batch, data.profile, device)
-            asked = model.asked(told, table, typed).float()
-            counted = batch.target.T >= 0
-            seen = dataset.seen_pairs(batch) if hide_seen else (np.zeros(0, np.int64),) * 2
-            shown = data.there if allowed is None else allowed
-            place = _places(asked, table, told.target.T[told.target.T >= 0], seen, shown)
-            person = np.broadcast_to(batch.person[:, None], counted.shape)[counted]
-            found.append(Places(place, person, batch.event.T[counted]))
+    table, shown = _table(model, data), data.there if allowed is None else allowed
+    for batch, asked, event in _answers(model, data, histories, windows, table):
+        counted = batch.target.T >= 0
+        target = torch.from_numpy(batch.target.T[counted]).to(asked.device)
+        seen = dataset.seen_pairs(batch) if hide_seen else (np.zeros(0, np.int64),) * 2
+        person = np.broadcast_to(batch.person[:, None], counted.shape)[counted]
+        found.append(Places(_places(asked, table, target, seen, shown), person, event))
     empty = np.zeros(0, np.int64)
     columns = (np.concatenate([empty, *column]) for column in zip(*found, strict=True)) if found else (empty,) * 3
     return Places(*columns)
+
+
+@torch.no_grad()
+def _table(model: Model, data: Data) -> Tensor:
+    """Vectors [items, dim] of everything, as they are served."""
+    model.eval()
+    device = next(model.parameters()).device
+    with autocast(device):
+        return model.table(torch.arange(data.items, device=device), data.content).float()
+
+
+def _answers(model: Model, data: Data, histories: Histories, windows: Windows, table: Tensor) -> Iterator[Answers]:
+    """f(x) at every counted place of the windows, a batch at a time."""
+    gaps = histories.gaps()
+    for rows in dataset.batches(windows, _TOKENS, None):
+        batch = dataset.collate(histories, gaps, windows.rows(rows), data.beginning)
+        with torch.no_grad(), autocast(table.device):
+            typed = model.typed(data.typed) if data.typed is not None and len(data.typed) else None
+            asked = model.asked(as_told(batch, data.profile, table.device), table, typed).float()
+        yield Answers(batch, asked, batch.event.T[batch.target.T >= 0])
 
 
 def some(windows: Windows, histories: Histories, seed: int = 0) -> Windows:
@@ -82,6 +101,7 @@ def some(windows: Windows, histories: Histories, seed: int = 0) -> Windows:
     return windows.rows(np.sort(order[:enough]))
 
 
+@torch.no_grad()
 def _places(asked: Tensor, table: Tensor, target: Tensor, seen: tuple[Longs, Longs], allowed: Tensor) -> Longs:
     """Ties go to the smaller number, as the engine's do."""
     out = np.zeros(len(asked), np.int64)
@@ -101,28 +121,22 @@ def _places(asked: Tensor, table: Tensor, target: Tensor, seen: tuple[Longs, Lon
     return out
 
 
-@torch.no_grad()
 def examples(
     model: Model, data: Data, histories: Histories, *, since: float = float("-inf"), most: int = 200_000
 ) -> Examples:
     """Every interaction with an item at or after a moment, with f(x) just before it; ``most``: the latest ones."""
     asked_of = histories._replace(target=(histories.item >= 0) & (histories.item < data.items))
-    windows = dataset.from_moment(asked_of, since)
-    device, dim = next(model.parameters()).device, model.item.dim
-    asked, events = [np.zeros((0, dim), np.float32)], [np.zeros(0, np.int64)]
-    model.eval()
-    with autocast(device):
-        table = model.table(torch.arange(data.items, device=device), data.content).float()
-        typed = model.typed(data.typed) if data.typed is not None and len(data.typed) else None
-        gaps = histories.gaps()
-        for rows in dataset.batches(windows, _TOKENS, None):
-            batch = dataset.collate(asked_of, gaps, windows.rows(rows), data.beginning)
-            asked.append(model.asked(as_told(batch, data.profile, device), table, typed).float().cpu().numpy())
-            events.append(batch.event.T[batch.target.T >= 0])
+    times = np.sort(histories.time[asked_of.target & (histories.time >= since)])
+    since = max(since, float(times[-most])) if len(times) > most else since
+    table = _table(model, data)
+    asked, events = [np.zeros((0, model.item.dim), np.float32)], [np.zeros(0, np.int64)]
+    for answers in _answers(model, data, asked_of, dataset.from_moment(asked_of, since), table):
+        asked.append(answers.asked.cpu().numpy())
+        events.append(answers.event)
     event = np.concatenate(events)
-    latest = np.argsort(histories.time[event], kind="stable")[-most:]
-    event = event[latest]
+    in_time = np.argsort(histories.time[event], kind="stable")[-most:]
+    event = event[in_time]
     people = np.repeat(np.arange(histories.people), np.diff(histories.start))
     done = done_within(people, histories.item, histories.action, histories.time, data.beginning)
     vectors: NDArray[np.float32] = table.cpu().numpy()[histories.item[event]]
-    return Examples(np.concatenate(asked)[latest], vectors, done[event])
+    return Examples(np.concatenate(asked)[in_time], vectors, done[event])
