@@ -95,7 +95,7 @@ def main() -> None:
 
 def measure(source: Source, run: Run) -> tuple[float, float]:
     """(NDCG@10, HR@10) on validation."""
-    recipe = derive("medium", **(PLAIN | dict(run.changed)))
+    recipe = derive("medium", events=len(source.histories.item), **(PLAIN | dict(run.changed)))
     everything = source.data(source.histories, recipe).histories
     windows = from_moment(everything, VALIDATION)
     best = [(0.0, 0.0)]

@@ -13,6 +13,7 @@ from penchant.errors import InvalidInput, Unavailable
 Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
 REPEATS = 0.05  # share of meetings with an item that was met before, from which on repeats count
+_LEAST_TOKENS, _MOST_TOKENS, _STEPS = 256, 8192, 100  # places in a batch, and batches in an epoch
 MOST_STATE = 256  # numbers of all blocks together, so that a person's state stays within 4 KB
 _WIDTHS = {"small": (64, 64, 64), "medium": (128, 128, 128), "large": (128, 256, 128)}  # dim, width, state of a block
 
@@ -46,7 +47,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     warm_up: Count = 100
     weight_decay: float = 0.01
     clip: float = 1.0
-    tokens: Count = 8192
+    tokens: Count = _MOST_TOKENS
     window: Count = 600
     epochs: Count = 16
     patience: Count = 3
@@ -62,8 +63,11 @@ class Recipe(Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-def derive(size: str, *, repeats: float = 0.0, **changed: object) -> Recipe:
-    """The recipe of a size for data with this share of repeated meetings; ``changed``: parts of it, by name.
+def derive(size: str, *, repeats: float = 0.0, events: int | None = None, **changed: object) -> Recipe:
+    """The recipe of a size for data of so many events with this share of repeated meetings.
+
+    Few events go into small batches, so that an epoch has about a hundred steps. ``changed``: parts of the recipe, by
+    name.
 
     Raises InvalidInput for a size or a part that there is not, or a value that cannot be.
     """
@@ -73,6 +77,8 @@ def derive(size: str, *, repeats: float = 0.0, **changed: object) -> Recipe:
     blocks = changed.get("blocks", 2)
     kept = min(state, MOST_STATE // blocks) if isinstance(blocks, int) and blocks > 0 else state
     plain = {"dim": dim, "width": width, "state": kept, "hide_seen": repeats < REPEATS}
+    if events is not None:
+        plain["tokens"] = max(_LEAST_TOKENS, min(_MOST_TOKENS, events // _STEPS))
     for name in changed:
         if name not in Recipe.__struct_fields__:
             parts = ", ".join(Recipe.__struct_fields__)

@@ -102,7 +102,7 @@ def plan(source: Source, options: Options) -> Plan:
         raise InvalidInput("nothing happened before validation begins: all is of one moment.", field="time",
                            value=moment, way_out="Send events with the times at which they happened.")  # fmt: skip
     share = repeats(before)
-    recipe = derive(options.size, repeats=share, **options.changed)
+    recipe = derive(options.size, repeats=share, events=len(before.item), **options.changed)
     needed = memory_bytes(recipe, source.items, source.text_dim, len(histories.item))
     check_memory(needed)
     return Plan(

@@ -68,3 +68,8 @@ def test_more_items_and_events_need_more_memory() -> None:
 @pytest.mark.parametrize(("size", "blocks"), [("small", 2), ("medium", 2), ("medium", 3), ("large", 4)])
 def test_however_many_blocks_a_state_stays_within_its_4_kilobytes(size: str, blocks: int) -> None:
     assert derive(size, blocks=blocks).state * blocks <= MOST_STATE
+
+
+def test_few_events_go_into_small_batches_so_that_an_epoch_has_steps_enough() -> None:
+    assert [derive("small", events=events).tokens for events in (100, 50_000, 10**7)] == [256, 500, 8192]
+    assert derive("small", events=100, tokens=64).tokens == 64
