@@ -88,7 +88,7 @@ class Judge:
             said.append(f"Actions are asked of every interaction with an item of the catalogue, whatever was done and "
                         f"whether or not it had been met: {len(self.rows):,} events. An action counts as done where "
                         "the event itself, or one of the same person's next events on that item within the hour "
-                        f"(at most {LOOKED_AHEAD}), was of that action: so the heads were taught. Log loss is in nats, "
+                        f"(at most {LOOKED_AHEAD}), was of that action, as the heads were taught. Log loss is in nats, "
                         "the calibration error over ten bins of equal width; ties count half in the AUC, which needs "
                         "both who did it and who did not.")  # fmt: skip
         if self._model is not None and len(self._stars):
