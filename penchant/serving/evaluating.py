@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.markup import escape
@@ -16,6 +17,11 @@ from penchant.evaluation.scope import Scope
 from penchant.evaluation.trials import Trial
 from penchant.serving import screens
 from penchant.serving.replaying import ReplayProgress
+from penchant.serving.training import needing_torch
+from penchant.types import Event
+
+if TYPE_CHECKING:
+    from penchant.learning import folds as folds_of
 
 _SPREAD = ("hr10", "ndcg10")  # shown with their intervals
 _PLAIN = ("hr20", "ndcg20", "recall10", "precision10", "f1_10", "mrr", "mean_rank", "coverage10")
@@ -33,8 +39,16 @@ def run(world: World, trial: Trial, scope: Scope) -> Report:
         return evaluate(world, trial, scope, progress)
 
 
-def show(report: Report) -> None:
-    for block in blocks(report):
+def run_folds(world: World, events: Sequence[Event], folds: int, seed: int) -> folds_of.Report:
+    """Cross-validate ratings, with progress on stderr. Raises Unavailable without PyTorch."""
+    with needing_torch("cross-validation of ratings"):
+        from penchant.learning.folds import cross_validate
+    with ReplayProgress(screens.errors) as progress:
+        return cross_validate(world, events, folds, seed, progress)
+
+
+def show(report: Report | folds_of.Report) -> None:
+    for block in blocks(report) if isinstance(report, Report) else blocks_of_folds(report):
         screens.out.print(block)
 
 
@@ -47,6 +61,12 @@ def blocks(report: Report) -> list[RenderableType]:
     if report.ratings is not None:
         shown += [_ratings({"all": report.ratings}, f"Ratings by {report.version}"), ""]
     return [*shown, *_said(report.words)]
+
+
+def blocks_of_folds(report: folds_of.Report) -> list[RenderableType]:
+    """One row a fold, one of all ratings, and the protocol in words."""
+    rows = {"all": report.overall} | {f"fold {number}": one for number, one in enumerate(report.folds, 1)}
+    return [_ratings(rows, "Ratings, cross-validated"), "", *_said(report.words)]
 
 
 def _said(words: Sequence[str]) -> list[RenderableType]:

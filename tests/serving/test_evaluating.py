@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,73 @@ def test_evaluate_answers_actions_and_ratings_in_json(penchant: Penchant, judged
     assert report["actions"]["share"]["figures"]["auc"] == {"value": None, "low": None, "high": None}
     assert report["ratings"]["events"] == 20
     assert 0 < report["ratings"]["figures"]["mae"]["value"] < 2
+
+
+# -- folds -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr("penchant.learning.ratings.LEAST", 10)
+
+
+def test_evaluate_cross_validates_ratings(penchant: Penchant, judged: Path, few_are_enough: None) -> None:
+    code, told, _ = penchant("evaluate", "--protocol", "folds", "--folds", "3", "--seed", "2")
+    told = " ".join(told.split())
+    assert code == 0
+    for said in ("Ratings, cross-validated", "RMSE 95%", "all 40 10", "fold 1 14", "fold 3 13",
+                 "3-fold cross-validation: 40 ratings (values of rate)", "(seed 2)", "the 40 other events",
+                 "clipped to the least and the most", "bootstrap over people"):  # fmt: skip
+        assert said in told, said
+
+
+def test_cross_validation_answers_in_json(penchant: Penchant, judged: Path, few_are_enough: None) -> None:
+    before = sorted(path.name for path in (judged / "versions").iterdir())
+    code, told, _ = penchant("evaluate", "--protocol", "folds", "--folds", "2", "--json")
+    report = json.loads(told)
+    assert code == 0
+    assert (report["protocol"], report["seed"], report["learned"]) == ("folds", 0, 40)
+    assert [part["events"] for part in report["folds"]] == [20, 20]
+    assert set(report["overall"]["figures"]) == {"rmse", "mae"}
+    assert sorted(path.name for path in (judged / "versions").iterdir()) == before
+
+
+def test_too_few_ratings_are_refused_with_the_way_out(penchant: Penchant, judged: Path) -> None:
+    pytest.importorskip("torch")
+    code, _, told = penchant("evaluate", "--protocol", "folds")
+    assert code == 2
+    assert "1,000" in told
+    assert "setting `ratings`" in told
+
+
+def test_without_torch_cross_validation_names_the_extra(
+    penchant: Penchant, judged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("penchant.learning")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("penchant.learning", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, _, told = penchant("evaluate", "--protocol", "folds")
+    assert code == 1
+    assert "Cross-validation of ratings needs PyTorch" in told
+    assert "pip install 'penchant[train]'" in told
+    assert penchant("evaluate", "--slices", "none")[0] == 0  # all else goes without
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--protocol", "folds", "--slices", "few"], "slices"),
+        (["--protocol", "folds", "--share", "0.5"], "share"),
+        (["--protocol", "folds", "--split", "5"], "no moment"),
+        (["--protocol", "folds", "--file", "loo.txt"], "--protocol loo"),
+        (["--folds", "3"], "says nothing under --protocol time"),
+    ],
+)
+def test_options_that_say_nothing_under_a_protocol_are_refused(
+    penchant: Penchant, judged: Path, words: list[str], said: str
+) -> None:
+    code, _, told = penchant("evaluate", *words)
+    assert code == 2
+    assert said in " ".join(told.split()).lower()
