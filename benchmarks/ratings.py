@@ -2,10 +2,11 @@
 
     PENCHANT_DATA=<folder with ml-1m and ml-100k> make bench-ratings
 
-What is compared with the rating given is `Candidate.rating` of `engine.rank`: the folder of a fold holds the other
-folds' ratings, learned in time order; the rating model is fitted to what that log holds, published, and everybody's
-state is folded by the engine. A version needs a sequence model beside it; none is trained here, since only ratings are
-asked for. Predictions are clipped to the least and the most rating of the training part, as is usual.
+What is compared with the rating given is `Candidate.rating` of `engine.rank`, as `penchant evaluate --protocol folds`
+does it (`learning.folds`): the folder of a fold holds the other folds' ratings, learned in time order; the rating model
+is fitted to what that log holds, published, and everybody's state is folded by the engine. A version needs a sequence
+model beside it; none is trained here, since only ratings are asked for. Predictions are clipped to the least and the
+most rating of the training part, as is usual. The folds are drawn over the file's order, one process a fold.
 
 Random folds are how such figures are published, and they let a model know what a person did later. So the row also has
 a split by time: fitted to what came before T = 978133376, every later rating is predicted in its turn and learned
@@ -18,33 +19,25 @@ The recipes were chosen on a tenth of fold 0's training ratings, never on a test
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.movielens import TEST, Split, data_folder, prepared, read_events
+from benchmarks.movielens import TEST, data_folder, read_events
 from benchmarks.rows import write_row
 from penchant.engine import Engine
-from penchant.evaluation.folders import learn, opened
+from penchant.evaluation.folders import World, learn
 from penchant.evaluation.protocols import in_time, k_fold
-from penchant.learning import ratings as ratings_of
-from penchant.learning.publish import publish
-from penchant.learning.recipe import derive
-from penchant.learning.source import Source
-from penchant.models import versions
-from penchant.types import Event, Query
+from penchant.learning.folds import fitted, predicted
+from penchant.types import Event
 
 FOLDS, SEED = 5, 0
 TIME = "time"
-_TOGETHER = 1000  # items ranked in one call
 
 Errors = NDArray[np.float64]
 
@@ -93,69 +86,43 @@ def of_fold(name: str, fold: int) -> Errors:
     folds = k_fold(events, FOLDS, SEED)
     asked = [event for event, its in zip(events, folds, strict=True) if its == fold]
     learned = in_time(event for event, its in zip(events, folds, strict=True) if its != fold)
-    with at_split(Split(items, learned, asked), f"{name} {fold}") as engine:
-        return at_once(engine, asked)
+    with fitted(World(items), learned, Counted(f"{name} {fold}")) as engine:
+        return predicted(engine, asked, TEST) - given(asked)
 
 
 def after_the_split() -> Errors:
     items, events = read_events(data_folder("ml-1m"))
-    events = in_time(events)
-    split = Split(items, [e for e in events if (e.time or 0.0) < TEST], [e for e in events if (e.time or 0.0) >= TEST])
-    with at_split(split, TIME) as engine:
-        return one_by_one(engine, split.after)
-
-
-@contextmanager
-def at_split(split: Split, name: str) -> Iterator[Engine]:
-    """An engine as it stands at the split, its rating model fitted to what it holds."""
-    with tempfile.TemporaryDirectory(prefix="penchant-ratings-") as scratch:
-        folder = prepared(Path(scratch) / "folder", split, encoder="none")
-        fitted(folder, name)
-        with opened(folder, {}) as engine:
-            yield engine
-
-
-def fitted(folder: Path, name: str) -> None:
-    """Fit the ratings of the folder's log, publish them beside an untrained sequence model, and use that version."""
-    recipe = derive("small", text=False, fields=False)
-    with Source(folder) as source:
-        known = ratings_of.of_histories(source.histories, source.rating_actions)
-        begun = time.monotonic()
-        rating = ratings_of.fit(known, source.items, source.rating_actions)
-        print(f"  {name}: fitted to {len(known.values):,} ratings in {time.monotonic() - begun:.0f} s", flush=True)
-        model = source.model(recipe)
-        path = publish(folder / "versions", source, model, recipe, epochs=0, metrics={}, rating=rating)
-    versions.use_version(folder / "versions", path.name)
-
-
-def at_once(engine: Engine, asked: Sequence[Event]) -> Errors:
-    """Predicted minus given [n], each person asked of all their ratings in one call."""
-    given: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for event in asked:
-        given[event.user or ""][event.item or ""] = event.value or 0.0
-    errors: list[float] = []
-    for user, stars in given.items():
-        for first in range(0, len(stars), _TOGETHER):
-            errors += apart(engine, user, dict(list(stars.items())[first : first + _TOGETHER]))
-    if len(errors) != len(asked):
-        raise AssertionError(f"{len(asked)} ratings were asked for, {len(errors)} predicted")
-    return np.array(errors)
+    before = [event for event in in_time(events) if (event.time or 0.0) < TEST]
+    after = [event for event in in_time(events) if (event.time or 0.0) >= TEST]
+    with fitted(World(items), before, Counted(TIME)) as engine:
+        return one_by_one(engine, after)
 
 
 def one_by_one(engine: Engine, asked: Sequence[Event]) -> Errors:
     """Predicted minus given [n], each learned right after it was asked for."""
-    errors: list[float] = []
+    said = np.zeros(len(asked))
     for k, event in enumerate(asked):
-        errors += apart(engine, event.user or "", {event.item or "": event.value or 0.0})
+        said[k] = predicted(engine, [event], TEST)[0]
         learn(engine, [event], (b"asked", k))
         if k % 20_000 == 0:
             print(f"  asking {k:,}/{len(asked):,}", flush=True)
-    return np.array(errors)
+    return said - given(asked)
 
 
-def apart(engine: Engine, user: str, given: dict[str, float]) -> list[float]:
-    slate = engine.rank(list(given), Query(user=user, time=TEST))
-    return [one.rating - given[one.item] for one in slate.items if one.rating is not None]
+def given(asked: Sequence[Event]) -> Errors:
+    """The stars [n]."""
+    return np.array([event.value for event in asked], np.float64)
+
+
+class Counted:
+    """Prints what is done, seldom enough to be read."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        if what != "texts" and (done == of or (done % 100_000 < 2000 and of > 100_000)):
+            print(f"  {self.name}: {what} {done:,}/{of:,}", flush=True)
 
 
 PROTOCOL = (

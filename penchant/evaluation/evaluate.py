@@ -14,7 +14,8 @@ what happened. Every ``every``-th event is asked; all are learned. Slices of the
     whole future     one list a person at the split; all the person did after it is relevant (time split only)
 
 Where lists hide what was seen, an event on an item that the person had met before cannot be predicted: it is learned,
-not asked, and its number is reported.
+not asked, and its number is reported. What the version says of actions and ratings (time split only) is asked of every
+interaction all the same, on the way (`judging`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from penchant.engine import Engine
 from penchant.evaluation.asking import Asker, Listed
 from penchant.evaluation.figures import KS, Figures, Lists, rankings
 from penchant.evaluation.folders import Progress, World, learn, opened, prepare, silent
+from penchant.evaluation.judging import Judge, Judged
 from penchant.evaluation.protocols import FEW, LONG, without
 from penchant.evaluation.scope import Scope, check, choose, sent
 from penchant.evaluation.trials import Trial
@@ -51,9 +53,10 @@ class Slice(Struct):
     figures: Figures
 
 
-class Report(Struct):
+class Report(Struct, omit_defaults=True):
     """What an evaluation found. ``repeated``: events left out, since lists hide what was seen; ``unsent``: events on
-    items that were never sent as items, which no list can hold; ``words``: the protocol for people to read."""
+    items that were never sent as items, which no list can hold; ``words``: the protocol for people to read;
+    ``actions``, ``ratings``: of the probabilities and the stars that the version gives, where it does."""
 
     protocol: str
     version: str
@@ -64,6 +67,8 @@ class Report(Struct):
     unsent: int
     words: list[str]
     slices: dict[str, Slice]
+    actions: dict[str, Judged] = {}
+    ratings: Judged | None = None
 
 
 class _Noted:
@@ -99,6 +104,7 @@ class _Run:
         self.asked = choose(trial, scope, self.sent)
         self.found: dict[str, Lists] = {}
         self.version = ""
+        self.judge: Judge | None = None
 
     def play(self, scratch: Path) -> None:
         folder, told, slices = scratch / "learned", self.asked, self.scope.slices
@@ -112,7 +118,7 @@ class _Run:
         if frozen:
             with opened(scratch / "frozen", self.world.settings) as engine:
                 engine.parts.counts.frozen = True
-                self.found["counts frozen"] = self._ask(engine, self.trial, everyone, "frozen")["all"]
+                self.found["counts frozen"] = self._ask(_Told(engine, self.trial), everyone, "frozen")["all"]
 
     def _warm(self, folder: Path) -> None:
         """The engine that is told everything, and all that can be asked of it."""
@@ -120,7 +126,11 @@ class _Run:
         with opened(folder, self.world.settings) as engine:
             future = self._future(engine) if self.trial.lives and "future" in slices else None
             few = FEW if "few" in slices else ()
-            found = self._ask(engine, self.trial, np.ones(len(told.rows), np.bool_), "asking", few)
+            if self.trial.lives:
+                self.judge = Judge(engine, self.trial.asked, self.sent, self.scope.every)
+            telling = _Told(engine, self.trial, self.judge)
+            found = self._ask(telling, np.ones(len(told.rows), np.bool_), "asking", few)
+            telling.judge_the_rest()
         everything = self.found["all"] = found.pop("all")
         self.found["nothing known"] = everything.where(told.earlier == 0)
         if few:
@@ -138,18 +148,16 @@ class _Run:
         trial = self.trial.keeping_back(self.asked.withheld)
         prepare(folder, self.world, trial.learned, lambda what, done, of: self.progress(f"cold: {what}", done, of))
         with opened(folder, self.world.settings) as engine:
-            self.found["cold items"] = self._ask(engine, trial, self.asked.cold, "cold: asking")["all"]
+            self.found["cold items"] = self._ask(_Told(engine, trial), self.asked.cold, "cold: asking")["all"]
 
-    def _ask(
-        self, engine: Engine, trial: Trial, mask: NDArray[np.bool_], what: str, few: Sequence[int] = ()
-    ) -> dict[str, Lists]:
+    def _ask(self, told: _Told, mask: NDArray[np.bool_], what: str, few: Sequence[int] = ()) -> dict[str, Lists]:
         """Ask for the chosen events in their order; where the trial lives, each is learned afterwards."""
         rows, people, known = self.asked.rows[mask], self.asked.people[mask], self.asked.earlier[mask] > 0
         noted = {name: _Noted() for name in ("all", *(f"last {last}" for last in few))}
-        asker, told = self._begun(engine, trial), _Told(engine, trial)
+        asker = self._begun(told.engine, told.trial)
         for number, row in enumerate(rows.tolist()):
             told.upto(row)
-            event = trial.asked[row]
+            event = told.trial.asked[row]
             noted["all"].add(*asker.person(event))
             for last in few if known[number] else ():
                 noted[f"last {last}"].add(*asker.guest(event, last))
@@ -194,6 +202,8 @@ class _Run:
             unsent=unsent,
             words=[*self.trial.words, *self._in_words(unsent)],
             slices={name: _slice(self.found[name], len(self.sent)) for name in _ORDER if name in self.found},
+            actions=self.judge.actions() if self.judge is not None else {},
+            ratings=self.judge.ratings() if self.judge is not None else None,
         )
 
     def _in_words(self, unsent: int) -> list[str]:
@@ -212,20 +222,37 @@ class _Run:
             said.append(f"{unsent:,} events asked for are on items that were never sent as items: no list holds them.")
         if self.world.train is None and not self.version.startswith(UNTRAINED):
             said.append(f"The figures are honest only if version {self.version} was trained on nothing asked for here.")
+        said += self.judge.words() if self.judge is not None else []
         return [*said, "Intervals are 95%, by bootstrap over people."]
 
 
 class _Told:
-    """Tells an engine what was asked for, in order, where the trial lives."""
+    """Tells an engine what was asked for, in order, where the trial lives; a judge asks of each event just before."""
 
-    def __init__(self, engine: Engine, trial: Trial) -> None:
-        self._engine, self._trial, self._done = engine, trial, 0
+    def __init__(self, engine: Engine, trial: Trial, judge: Judge | None = None) -> None:
+        self.engine, self.trial, self._judge = engine, trial, judge
+        self._done = self._judged = 0
 
     def upto(self, row: int) -> None:
-        batch = without(self._trial.asked[self._done : row], self._trial.untold)
-        if batch and self._trial.lives:
-            learn(self._engine, batch, (b"asked", row))
-        self._done = row
+        """All events before a row."""
+        judge = self._judge
+        while judge is not None and self._judged < len(judge.rows) and judge.rows[self._judged] < row:
+            judged = int(judge.rows[self._judged])
+            self._learn(judged)
+            judge.ask(judged)
+            self._judged += 1
+        self._learn(row)
+
+    def judge_the_rest(self) -> None:
+        """On to the last event that the judge asks of, which may come after all that can be listed."""
+        if self._judge is not None and len(self._judge.rows):
+            self.upto(int(self._judge.rows[-1]) + 1)
+
+    def _learn(self, row: int) -> None:
+        batch = without(self.trial.asked[self._done : row], self.trial.untold)
+        if batch and self.trial.lives:
+            learn(self.engine, batch, (b"asked", row))
+        self._done = max(self._done, row)
 
 
 def _slice(lists: Lists, catalogue: int) -> Slice:

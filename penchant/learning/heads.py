@@ -1,9 +1,9 @@
 """What a person does with an item it turns to: `P(action a) = sigmoid(f(x)^T W_a g(y) + b_a)`.
 
 An example is an interaction with an item: f(x) just before it, g(y), and what the person did with that item within the
-hour. So the probability reads: if this item is what comes next, how likely is each action. State and items stand still
-while the heads are fitted. Slope and shift (Platt 1999) are found on validation, for heads of a model that did not
-learn from it, and carried over to the heads of the model that did.
+hour (`evaluation.labels`). So the probability reads: if this item is what comes next, how likely is each action. State
+and items stand still while the heads are fitted. Slope and shift (Platt 1999) are found on validation, for heads of a
+model that did not learn from it, and carried over to the heads of the model that did.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
 _EPOCHS, _TOGETHER, _RATE, _DECAY = 8, 4096, 2e-3, 1e-4
-_HOUR, _LOOKED_AHEAD = 3600.0, 8
 _LEAST = 20  # examples of an action, and of its absence, below which there is no head for it
 
 
@@ -80,18 +79,6 @@ def calibration(heads: Heads, examples: Examples) -> Calibration:
 def calibrated(heads: Heads, by: Calibration) -> Heads:
     """The same heads with slope and shift taken in."""
     return Heads(heads.action, heads.weight * by.slope[:, None, None], heads.bias * by.slope + by.shift)
-
-
-def done_within(people: Longs, item: Longs, action: Longs, time: NDArray[np.float64], actions: int) -> Floats:
-    """What each of n interactions' people did with its item within the hour from it, [n, actions] of 1 and 0."""
-    out = np.zeros((len(item), actions), np.float32)
-    order = np.lexsort((time, item, people))
-    out[order, action[order]] = 1.0
-    for ahead in range(1, min(_LOOKED_AHEAD, len(order) - 1) + 1):
-        now, later = order[:-ahead], order[ahead:]
-        same = (people[now] == people[later]) & (item[now] == item[later]) & (time[later] - time[now] <= _HOUR)
-        out[now[same], action[later[same]]] = 1.0
-    return out
 
 
 def _logits(asked: torch.Tensor, item: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -95,6 +95,11 @@ def of_histories(histories: Histories, actions: Longs) -> Ratings:
     return Ratings(people[rows], histories.item[rows], histories.value[rows])
 
 
+def can_be_fitted(values: Floats) -> bool:
+    """Whether ratings [n] are enough, and different enough, for others to be predicted."""
+    return len(values) >= LEAST and bool(np.ptp(values))
+
+
 def recipe_for(ratings: Ratings, items: int) -> RatingRecipe:
     """Of the two recipes that were measured, the nearer one: MovieLens-1M's, or, for little data, -100K's.
 

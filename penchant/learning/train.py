@@ -236,7 +236,7 @@ def _ratings(source: Source, moment: float, told: Told) -> tuple[RatingModel | N
     """What is known of how much people like things: measured on validation, then fitted to everything."""
     actions = source.rating_actions
     parts = {name: ratings_of.of_histories(part, actions) for name, part in _parts(source.histories, moment).items()}
-    if len(parts["before"].values) < ratings_of.LEAST or not np.ptp(parts["before"].values):
+    if not ratings_of.can_be_fitted(parts["before"].values):
         return None, {}
 
     def fitted(which: str) -> RatingModel:

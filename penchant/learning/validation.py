@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from penchant.evaluation import metrics
+from penchant.evaluation.labels import done_within
 from penchant.learning import dataset
 from penchant.learning.dataset import Batch, Histories, Windows
-from penchant.learning.heads import Examples, done_within
+from penchant.learning.heads import Examples
 from penchant.learning.pretrain import Data, as_told, autocast
 from penchant.models.torch.scorer import Model
 

@@ -6,7 +6,8 @@ way out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -39,19 +40,26 @@ class Chosen(NamedTuple):
     changed: Mapping[str, object]
 
 
-def learner() -> ModuleType:
-    """`penchant.learning.train`. Raises Unavailable without PyTorch."""
+@contextmanager
+def needing_torch(what: str) -> Iterator[None]:
+    """For an import that leads to PyTorch: without it, Unavailable says that ``what`` needs it, and the way out."""
     try:
-        from penchant.learning import train
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "torch":
             raise
         raise Unavailable(
-            "training needs PyTorch, which is not installed.",
+            f"{what} needs PyTorch, which is not installed.",
             field="train",
             value="torch",
             way_out="pip install 'penchant[train]'",
         ) from None
+
+
+def learner() -> ModuleType:
+    """`penchant.learning.train`. Raises Unavailable without PyTorch."""
+    with needing_torch("training"):
+        from penchant.learning import train
     return train
 
 

@@ -269,20 +269,26 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, said: 
 # -- folders and refusals ----------------------------------------------------------------------------------------------
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    """What a folder holds, without what SQLite keeps beside a file that is being read."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm")))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
 def test_a_folder_is_evaluated_with_its_own_settings_actions_and_versions(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "penchant.toml").write_text('encoder = "none"\n[actions.stare]\nweight = 1.0\n')
     with Engine.open(source) as engine:
         engine.ingest([*items(), *(msgspec.structs.replace(event, action="stare") for event in walk())])
-    before = sorted(path.name for path in source.rglob("*") if path.is_file())
+    before = files(source)
     _renamed(source, "v7")
     world, events = read_log(source)
     report = evaluate(world, successive(events, split_at(walk(), 7)), NOTHING_ELSE)
     assert value(report, "all", "hr10") == 1.0
     assert report.version == "v7"
     assert any("trained on nothing asked for" in text for text in report.words)
-    assert sorted(path.name for path in source.rglob("*") if path.is_file()) == before
+    assert files(source) == before
 
 
 def _renamed(folder: Path, name: str) -> None:

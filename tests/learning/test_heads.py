@@ -9,16 +9,12 @@ import pytest
 
 pytest.importorskip("torch.nn")
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from penchant.evaluation import metrics
 from penchant.learning.heads import (
     Examples,
     calibrated,
     calibration,
     can_be_told_apart,
-    done_within,
     fit,
 )
 from penchant.models.heads import Heads
@@ -97,20 +93,3 @@ def test_heads_are_read_as_they_were_packed(tmp_path: Path) -> None:
     (tmp_path / "heads.npz").write_bytes(heads.packed())
     for one, other in zip(Heads.load(tmp_path / "heads.npz"), heads, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-@given(
-    events=st.lists(
-        st.tuples(st.integers(0, 2), st.integers(-1, 2), st.integers(0, 3), st.sampled_from((0.0, 60.0, 3600.0, 3601))),
-        min_size=1, max_size=8,
-    )
-)  # fmt: skip
-def test_what_was_done_within_the_hour_is_what_a_loop_finds(events: list[tuple[int, int, int, float]]) -> None:
-    people, item, action, pause = (np.array(column) for column in zip(*events, strict=True))
-    time = np.cumsum(pause)
-    expected = np.zeros((len(events), 4))
-    for k in range(len(events)):
-        for later in range(k, len(events)):
-            same = people[k] == people[later] and item[k] == item[later] and time[later] - time[k] <= 3600.0
-            expected[k, action[later]] += same
-    np.testing.assert_array_equal(done_within(people, item, action, time, 4), np.minimum(expected, 1))

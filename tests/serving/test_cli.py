@@ -90,7 +90,7 @@ def events_in(folder: Path) -> int:
         ("search", ["--user", "--limit", "--where", "--seen", "--removed", "--json", "--data"]),
         ("replay", ["--data", "--share", "--split", "--least", "--no-staleness", "--picture"]),
         ("evaluate", ["--protocol", "--share", "--split", "--least", "--slices", "--every", "--seen", "--depth"]),
-        ("evaluate", ["--file", "--names", "--json", "--data"]),
+        ("evaluate", ["--file", "--names", "--folds", "--seed", "--json", "--data"]),
         (
             "train",
             ["--data", "--size", "--seed", "--epochs", "--no-refit", "--no-gate", "--no-use", "--fresh", "--json"],

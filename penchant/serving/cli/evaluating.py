@@ -21,10 +21,12 @@ Share = Annotated[
 ]
 Split = Annotated[float | None, typer.Option(help="time: the moment of the split (Unix seconds), instead of --share.")]
 Protocol = Annotated[
-    Literal["time", "loo"],
+    Literal["time", "loo", "folds"],
     typer.Option(help="time: learn what came before a moment, then predict each later event and learn it. "
-                 "loo: predict the last event of each person."),
+                 "loo: predict the last event of each person. folds: k-fold cross-validation of ratings alone, whose "
+                 "model is fitted for each fold (needs PyTorch)."),
 ]  # fmt: skip
+Folds = Annotated[int, typer.Option(min=2, help="folds: how many; each is predicted by what the others hold.")]
 Slices = Annotated[
     str,
     typer.Option(metavar="NAME,NAME", help="Also: few (histories cut to 1, 3, 5 events), long (beyond 200 and 1,000), "
@@ -33,7 +35,12 @@ Slices = Annotated[
 ]  # fmt: skip
 
 
+_OF_LISTS = ("slices", "every", "seen", "depth")
+_NOT_FOR = {"time": ("folds",), "loo": ("folds",), "folds": (*_OF_LISTS, "share")}  # options that have defaults
+
+
 def evaluate(
+    context: typer.Context,
     data: Data = HERE,
     protocol: Protocol = "time",
     share: Share = 0.9,
@@ -51,21 +58,28 @@ def evaluate(
     names: Annotated[
         Path | None, typer.Option(help="With --file: a CSV of two columns, an item in the file and its id.")
     ] = None,
+    folds: Folds = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random: the cold items, the folds.")] = 0,
     json: Json = False,
 ) -> None:
     """How good are the lists, with intervals, overall and on the slices where averages hide the answer?
 
-    The data folder is read and not changed: the real engine is driven on a copy.
+    Under a version that has learned them, also how good the probabilities of actions are, and how far off ratings
+    (--protocol time). The data folder is read and not changed: the real engine is driven on a copy.
     """
     from penchant.evaluation.scope import Scope, check
-    from penchant.serving.evaluating import run, show
+    from penchant.serving.evaluating import run, run_folds, show
 
     chosen = [name.strip() for name in slices.split(",") if name.strip() not in ("", "none")]
-    scope = Scope(slices=chosen, every=every, seen=seen, depth=depth)
+    scope = Scope(slices=chosen, every=every, seen=seen, seed=seed, depth=depth)
     check(scope)
-    _fitting(protocol, file, names, split)
+    _fitting(context, protocol, file, names, split)
     world, events = _read(data, least, file, names)
-    report = run(world, _trial(protocol, events, share, split), scope)
+    report = (
+        run_folds(world, events, folds, seed)
+        if protocol == "folds"
+        else run(world, _trial(protocol, events, share, split), scope)
+    )
     if json:
         import msgspec
 
@@ -99,7 +113,7 @@ def _trial(protocol: str, events: Sequence[Event], share: float, split: float | 
     return successive(events, split if split is not None else moment_of(events, share))
 
 
-def _fitting(protocol: str, file: Path | None, names: Path | None, split: float | None) -> None:
+def _fitting(context: typer.Context, protocol: str, file: Path | None, names: Path | None, split: float | None) -> None:
     """Options that say nothing under a protocol are mistakes, not to be passed over in silence."""
     if file is not None and protocol != "loo":
         raise InvalidInput(
@@ -109,5 +123,14 @@ def _fitting(protocol: str, file: Path | None, names: Path | None, split: float 
         raise InvalidInput("names items of no file.", field="names", value=str(names), way_out="Add --file.")
     if split is not None and protocol != "time":
         raise InvalidInput(
-            "leave-one-out has no moment.", field="split", value=split, way_out="Leave out --split, or --protocol loo."
+            f"--protocol {protocol} has no moment.", field="split", value=split, way_out="Leave one of the two out."
         )
+    for name in _NOT_FOR[protocol]:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise InvalidInput(
+                f"says nothing under --protocol {protocol}.",
+                field=name,
+                value=context.params[name],
+                way_out=f"Leave out --{name}, or choose another protocol.",
+            )
