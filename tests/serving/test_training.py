@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import threading
@@ -61,7 +62,7 @@ def test_a_training_says_what_it_will_do_and_what_came_of_it(penchant: Penchant,
     assert code == 0, told
     assert "720 events of 60 people with 40 items" in told
     assert "what happened from 2023-11-15" in told
-    assert "about 0.9 GB" in told
+    assert re.search(r"about \d\.\d GB", told)
     assert all(name in told for name in ("learning_rate", "dropout", "seed"))
     assert "The same 72 questions, through the real engine" in out
     assert "95% interval" in out
@@ -94,9 +95,11 @@ def test_a_training_that_is_stopped_goes_on_with_the_data_that_it_began_with(
 
     def report(progress: TrainingProgress, one: Any) -> None:
         reports.append(one)
-        if len(reports) == 4:
+        if one.epoch == 1 and not stopped:
+            stopped.append(len(reports))
             raise KeyboardInterrupt
 
+    stopped: list[int] = []
     monkeypatch.setattr(TrainingProgress, "report", report)
     words = ("train", "--size", "small", "--epochs", "3", "--no-gate", "--no-refit")
     code, _, told = penchant(*words)
@@ -105,10 +108,8 @@ def test_a_training_that_is_stopped_goes_on_with_the_data_that_it_began_with(
     with Engine.open(chained) as engine:
         engine.ingest([item("new", 1.0, 0.0), click("u0", "new", NOW + 90_000)])
         engine.wait_for_items()
-    stopped = reports[-1].epoch
-    assert stopped > 0
     assert penchant(*words)[0] == 0
-    assert reports[4].epoch == stopped
+    assert reports[stopped[0]].epoch == 1
     training = read_manifest(chained / "versions" / "0002").training
     assert training is not None
     assert (training.events, training.items) == (720, 40)
