@@ -3,10 +3,10 @@
     PENCHANT_DATA=<folder with ml-1m> make bench-loo
 
 Trained on all but everybody's last two items; the last but one is known to the state when the last is asked for, as in
-the published numbers. Number of epochs chosen on the last but one (`VALIDATE=1`). The file has an order and no times,
-so neither gaps nor request time nor ratings are read. The full catalogue is ranked by the real engine, seen items
-removed, ties between scores to the item first mentioned. Ties of the file's order are by item number: compare with
-LRURec alone (.326/.193 there).
+the published numbers. The number of epochs is to be chosen on the last but one (`VALIDATE=1`). The file has an order
+and no times, so neither gaps nor request time nor ratings are read. The full catalogue is ranked by the real engine,
+seen items removed, ties between scores to the item first mentioned. Ties of the file's order are by item number:
+compare with LRURec alone (.326/.193 there).
 """
 
 from __future__ import annotations
