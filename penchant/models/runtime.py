@@ -57,6 +57,7 @@ class Version:
         self._item, self._step, self._fold, self._query = (_Graph(path / name) for name in GRAPHS)
         self.trained = self.manifest.training is not None
         self._reads_text = self._item.reads("text")
+        self.reads_last = self._query.reads("x")  # version 0 asks by the state alone
         self.heads = Heads.load(path / HEADS) if HEADS in self.manifest.files else None
         self.rating = RatingModel.load(path / RATING) if RATING in self.manifest.files else None
         self._residual: Floats = np.load(path / "residual.npy") if self.trained else np.zeros((0, 0), np.float32)

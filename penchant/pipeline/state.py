@@ -94,7 +94,7 @@ class UserStates:
         states[rows] = self.store.now[known]
         last = self._beginnings(len(people))
         rows, known = rows[self.store.ring.length[known] > 0], known[self.store.ring.length[known] > 0]
-        if len(known):
+        if len(known) and self.version.reads_last:
             found = self._last(known)
             last.x[rows], last.action[rows], last.value[rows], last.gap[rows] = found
         since = np.zeros(len(people), np.float32)
