@@ -50,7 +50,7 @@ def main() -> None:
         base = prepared(Path(scratch) / "base", split, encoder="none")
         os.environ["PENCHANT_TRAINING_THREADS"] = "1"  # one run a core is quicker than one run on all of them
         workers = int(os.environ.get("WORKERS", 0)) or os.cpu_count() or 1
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
             runs = [pool.submit(one, base, split.after, moment, name, seed) for name in INPUTS for seed in seeds]
             for run in as_completed(runs):
                 for key, figure in run.result().items():
