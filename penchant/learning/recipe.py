@@ -99,13 +99,14 @@ def memory_bytes(recipe: Recipe, items: int, text_dim: int, events: int) -> int:
     return weights * 4 * 5 + activations + logits + table + events * 120 + 600 * 2**20
 
 
-def check_memory(needed: int) -> None:
-    """Raises Unavailable when the machine has less than ``needed`` bytes to give."""
+def check_memory(needed: int, size: str) -> None:
+    """Raises Unavailable when the machine has less than the ``needed`` bytes to give to a model of this size."""
     free = _available()
     if free is not None and needed > free:
         raise Unavailable(
             f"training needs about {needed / 2**30:.1f} GB, {free / 2**30:.1f} GB are free.",
             field="size",
+            value=size,
             way_out="Choose --size small, or free memory.",
         )
 

@@ -104,7 +104,7 @@ def plan(source: Source, options: Options) -> Plan:
     share = repeats(before)
     recipe = derive(options.size, repeats=share, events=len(before.item), **options.changed)
     needed = memory_bytes(recipe, source.items, source.text_dim, len(histories.item))
-    check_memory(needed)
+    check_memory(needed, recipe.size)
     return Plan(
         recipe=recipe,
         moment=moment,

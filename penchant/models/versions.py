@@ -172,7 +172,13 @@ def roll_back(folder: Path) -> Path:
     """Back to the version that was in use before. Raises NotFound where there was none."""
     before = previous(folder)
     if before is None:
-        raise NotFound("no version was in use before this one.", field="version", way_out="Name one: model use NUMBER.")
+        now = current(folder)
+        raise NotFound(
+            "no version was in use before this one.",
+            field="version",
+            value=now.name if now else "none",
+            way_out="Name one: model use NUMBER.",
+        )
     with _alone(folder):
         _write_used(folder, _used(folder)[: _used(folder).index(before.name) + 1])
     return before

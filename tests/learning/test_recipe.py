@@ -48,15 +48,15 @@ def test_a_part_that_there_is_not_or_cannot_be_is_refused_by_name(changed: dict[
 
 def test_more_memory_than_is_free_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "_available", lambda: 2**30)
-    check_memory(2**30)
+    check_memory(2**30, "medium")
     with pytest.raises(Unavailable, match=r"about 2\.0 GB, 1\.0 GB are free") as refused:
-        check_memory(2**31)
+        check_memory(2**31, "medium")
     assert "--size small" in refused.value.way_out
 
 
 def test_where_the_free_memory_is_not_known_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "_available", lambda: None)
-    check_memory(2**60)
+    check_memory(2**60, "medium")
 
 
 def test_more_items_and_events_need_more_memory() -> None:
