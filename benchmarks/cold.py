@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.movielens import TEST, VALIDATION, Split, copied, figures, prepared, time_split, trained
+from benchmarks.movielens import TEST, VALIDATION, Split, copied, figures, on_each_core, prepared, time_split, trained
 from benchmarks.rows import write_row
 from penchant.evaluation.asking import Asker
 from penchant.evaluation.folders import learn, opened
@@ -48,17 +48,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         warm = Split(split.items, without(split.before, cold), [])
         base = prepared(Path(scratch) / "base", warm)
-        for name in ("v0", *READS):
-            folder = copied(base, "one")
-            if name in READS:
-                trained(folder, recipe(name), EPOCHS)
-            row |= ask(folder, split.after, cold, name)
+        for _, its in on_each_core(one, [(base, split.after, cold, name) for name in ("v0", *READS)]):
+            row |= its
             print(row, flush=True)
     if not validate:
         write_row("cold", data="MovieLens-1M", seeds=1, figures=row,
                   protocol="time split at T=978133376, a seeded tenth of the items withheld from training, counts and "
                            "states, full catalogue, seen removed; few: one in ten of the other test events, histories "
                            "cut to the last 1, 3, 5 events; no request time, no ratings")  # fmt: skip
+
+
+def one(base: Path, events: Sequence[Event], cold: frozenset[str], name: str) -> dict[str, float]:
+    folder = copied(base, f"run-{name}")
+    if name in READS:
+        trained(folder, recipe(name), EPOCHS)
+    return ask(folder, events, cold, name)
 
 
 def ask(folder: Path, events: Sequence[Event], cold: frozenset[str], name: str) -> dict[str, float]:

@@ -12,13 +12,14 @@ compare with LRURec alone (.326/.193 there).
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.movielens import Split, copied, data_folder, figures, prepared, read_events, trained
+from benchmarks.movielens import Split, copied, data_folder, figures, on_each_core, prepared, read_events, trained
 from benchmarks.rows import write_row
 from penchant.evaluation.asking import Asker
 from penchant.evaluation.folders import learn, opened
@@ -42,12 +43,7 @@ def main() -> None:
     trial = left_out(events)
     with tempfile.TemporaryDirectory() as scratch:
         base = prepared(Path(scratch) / "base", Split(items, list(trial.learned), []), encoder="none")
-        found = []
-        for seed in seeds:
-            folder = copied(base, "one")
-            trained(folder, recipe(seed), EPOCHS)
-            found.append(figures(last_items(folder, trial, validate)))
-            print(f"seed {seed}: {found[-1]}", flush=True)
+        found = [its for _, its in on_each_core(one, [(base, trial, seed, validate) for seed in seeds])]
     hr10, ndcg10 = np.mean(found, 0)
     row = {"hr10": float(hr10), "ndcg10": float(ndcg10), "ndcg10_sd": float(np.std(found, 0)[1])}
     if validate:
@@ -56,6 +52,16 @@ def main() -> None:
         write_row("loo", data="MovieLens-1M, loo_ties_by_item.txt", seeds=len(seeds), figures=row,
                   protocol="leave-one-out, trained on all but the last two, full catalogue, seen removed, no times, "
                            "no ratings; ties to the item first mentioned")  # fmt: skip
+
+
+def one(base: Path, trial: Trial, seed: int, validate: bool) -> tuple[float, float]:
+    """HR@10 and NDCG@10 of a seed."""
+    folder = copied(base, f"run-{seed}")
+    _, seconds = trained(folder, recipe(seed), EPOCHS)
+    its = figures(last_items(folder, trial, validate))
+    shutil.rmtree(folder)
+    print(f"  seed {seed}, trained in {seconds:.0f} s: {its}", flush=True)
+    return its
 
 
 def last_items(folder: Path, trial: Trial, validate: bool) -> NDArray[np.int64]:

@@ -18,13 +18,22 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.movielens import TEST, VALIDATION, asked, copied, figures, offline, prepared, time_split, trained
+from benchmarks.movielens import (
+    TEST,
+    VALIDATION,
+    asked,
+    copied,
+    figures,
+    offline,
+    on_each_core,
+    prepared,
+    time_split,
+    trained,
+)
 from benchmarks.rows import write_row
 from penchant.evaluation import metrics
 from penchant.learning.recipe import Recipe, derive
@@ -48,13 +57,10 @@ def main() -> None:
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         base = prepared(Path(scratch) / "base", split, encoder="none")
-        os.environ["PENCHANT_TRAINING_THREADS"] = "1"  # one run a core is quicker than one run on all of them
-        workers = int(os.environ.get("WORKERS", 0)) or os.cpu_count() or 1
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            runs = [pool.submit(one, base, split.after, moment, name, seed) for name in INPUTS for seed in seeds]
-            for run in as_completed(runs):
-                for key, figure in run.result().items():
-                    found.setdefault(key, []).append(figure)
+        runs = [(base, split.after, moment, name, seed) for name in INPUTS for seed in seeds]
+        for _, its in on_each_core(one, runs):
+            for key, figure in its.items():
+                found.setdefault(key, []).append(figure)
     row = {key: float(np.mean(of)) for key, of in found.items()}
     row |= {f"ndcg10{name}_sd": float(np.std(found[f"ndcg10{name}"])) for name in INPUTS}
     row["seeds"] = len(seeds)

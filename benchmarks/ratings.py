@@ -22,13 +22,11 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.movielens import TEST, data_folder, read_events
+from benchmarks.movielens import TEST, data_folder, on_each_core, read_events
 from benchmarks.rows import write_row
 from penchant.engine import Engine
 from penchant.evaluation.folders import World, learn
@@ -46,13 +44,9 @@ def main() -> None:
     only = os.environ.get("ONLY")
     parts = [(TIME, 0), *((name, fold) for name in ("ml-1m", "ml-100k") for fold in range(FOLDS))]
     parts = [part for part in parts if only in (None, part[0])]
-    os.environ["PENCHANT_TRAINING_THREADS"] = "1"  # one run a core is quicker than one run on all of them
-    workers = int(os.environ.get("WORKERS", 0)) or os.cpu_count() or 1
     found: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        runs = {pool.submit(one, *part): part[0] for part in parts}
-        for run in as_completed(runs):
-            found[runs[run]].append(run.result())
+    for (name, _), errors in on_each_core(one, parts):
+        found[name].append(errors)
     row = figures(found)
     if only:
         print(row)
