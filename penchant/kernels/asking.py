@@ -1,0 +1,253 @@
+"""What one query runs: gather what counts say, unite the sources, features, masks, the best."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from penchant.kernels.counting import Rows
+from penchant.kernels.shared import TRANSITION_UNIT, WINDOW, Bytes, Doubles, Floats, Ints, Longs, fast, jit
+
+WEEK, STALE_WEEKS = 604_800.0, 20.0  # freshness halves every week; after so many it is nothing
+ASKED = 10  # events back whose neighbours speak for a candidate
+KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
+DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
+CONDITION, GIVEN = 64, 128
+STAMP, PLACE, SOURCE, HIDDEN, TRANSITION, NEIGHBOUR = range(6)  # columns of Scratch
+SOURCES = {
+    DENSE: "dense",
+    TRANSITIONS: "transitions",
+    NEIGHBOURS: "neighbours",
+    POPULAR: "popular",
+    FRESH: "fresh",
+    WORDS: "words",
+    CONDITION: "condition",
+    GIVEN: "given",
+}
+
+
+class Asked(NamedTuple):
+    """What a list is asked by: f(x) [dim], the recent items newest first, and the moment."""
+
+    vector: Floats
+    recent: Longs
+    time: float
+
+
+class Scratch(NamedTuple):
+    """Room for one query at a time, as long as the catalogue; two views of the same memory, one row an item.
+
+    A row is half a cache line, so that an item met at random costs one miss and not five.
+    """
+
+    marks: Ints  # [items, 8]: STAMP (belongs to this query), PLACE among the candidates, SOURCE bits, HIDDEN
+    sums: Floats  # [items, 8]: TRANSITION and NEIGHBOUR
+
+
+@jit
+def gather(
+    scratch: Scratch,
+    mark: int,
+    transitions: Rows,
+    neighbours: Rows,
+    outgoing: Longs,
+    totals: Ints,
+    recent: Longs,
+    decay_t: float,
+    decay_n: float,
+    shrunk: Floats,
+    chosen: Longs,
+) -> int:
+    """Sum what the recent items (newest first) say of each other item; returns how many items were spoken for.
+
+    Transition: sum over k < WINDOW of decay_t^k count(i_k -> j) / (count(i_k -> any) + shrinkage).
+    Neighbour: sum over k < ASKED of decay_n^k co(i_k, j) / ((n_i + 10) (n_j + 10))^power, a shrunk cosine at power
+    1/2; ``shrunk`` is the table of (n + 10)^-power, since a power costs as much as all else here together.
+    """
+    n = 0
+    for k in range(min(len(recent), ASKED)):
+        item = recent[k]
+        if k < WINDOW:
+            share = decay_t**k / (outgoing[item] + 5.0 * TRANSITION_UNIT)
+            for at in range(transitions.start[item], transitions.start[item] + transitions.size[item]):
+                n = _spoken_for(scratch, mark, transitions.ids[at], n, chosen)
+                scratch.sums[transitions.ids[at], TRANSITION] += share * transitions.counts[at]
+        share = decay_n**k * shrunk[min(totals[item], len(shrunk) - 1)]
+        for at in range(neighbours.start[item], neighbours.start[item] + neighbours.size[item]):
+            n = _spoken_for(scratch, mark, neighbours.ids[at], n, chosen)
+            scratch.sums[neighbours.ids[at], NEIGHBOUR] += share * neighbours.counts[at]
+    for k in range(n):
+        scratch.sums[chosen[k], NEIGHBOUR] *= shrunk[min(totals[chosen[k]], len(shrunk) - 1)]
+    return n
+
+
+@jit
+def _spoken_for(scratch: Scratch, mark: int, item: int, n: int, chosen: Longs) -> int:
+    if scratch.marks[item, STAMP] == mark:
+        return n
+    scratch.marks[item, STAMP], scratch.marks[item, PLACE] = mark, -1
+    scratch.sums[item, TRANSITION], scratch.sums[item, NEIGHBOUR], scratch.marks[item, SOURCE] = 0.0, 0.0, 0
+    chosen[n] = item
+    return n + 1
+
+
+@jit
+def union(
+    scratch: Scratch,
+    mark: int,
+    found: Longs,
+    source: int,
+    into: Longs,
+    n: int,
+) -> int:
+    """Add the items that a source found to the candidates ``into[:n]``; returns the new n."""
+    for k in range(len(found)):
+        item = found[k]
+        if scratch.marks[item, STAMP] != mark:
+            scratch.marks[item, STAMP], scratch.marks[item, PLACE] = mark, -1
+            scratch.sums[item, TRANSITION], scratch.sums[item, NEIGHBOUR], scratch.marks[item, SOURCE] = 0.0, 0.0, 0
+        if scratch.marks[item, PLACE] < 0:
+            scratch.marks[item, PLACE] = n
+            into[n] = item
+            n += 1
+        scratch.marks[item, SOURCE] |= source
+    return n
+
+
+@jit
+def strongest(scratch: Scratch, column: int, items: Longs, n: int, limit: int) -> Longs:
+    """The ``limit`` items of ``items[:n]`` with the largest positive ``column`` of the scratch, in no particular order.
+
+    Ties go to the smaller number.
+    """
+    heap = np.empty(min(limit, n), np.int64)
+    size = 0
+    for k in range(n):
+        item = items[k]
+        if scratch.sums[item, column] <= 0.0:
+            continue
+        if size < len(heap):
+            heap[size] = item
+            at = size
+            size += 1
+            while at > 0 and _weaker(scratch.sums, column, heap[at], heap[(at - 1) // 2]):
+                heap[at], heap[(at - 1) // 2] = heap[(at - 1) // 2], heap[at]
+                at = (at - 1) // 2
+        elif size > 0 and _weaker(scratch.sums, column, heap[0], item):
+            heap[0] = item
+            _sift(scratch.sums, column, heap, size)
+    return heap[:size]
+
+
+@jit
+def _weaker(sums: Floats, column: int, a: int, b: int) -> bool:
+    return sums[a, column] < sums[b, column] or (sums[a, column] == sums[b, column] and a > b)
+
+
+@jit
+def _sift(sums: Floats, column: int, heap: Longs, size: int) -> None:
+    at = 0
+    while True:
+        low, left = at, 2 * at + 1
+        if left < size and _weaker(sums, column, heap[left], heap[low]):
+            low = left
+        if left + 1 < size and _weaker(sums, column, heap[left + 1], heap[low]):
+            low = left + 1
+        if low == at:
+            return
+        heap[at], heap[low] = heap[low], heap[at]
+        at = low
+
+
+@fast
+def dot(vectors: Floats, row: int, asked: Floats) -> np.float32:
+    total = np.float32(0.0)
+    for d in range(len(asked)):
+        total += vectors[row, d] * asked[d]
+    return total
+
+
+@jit
+def features(
+    scratch: Scratch,
+    candidates: Longs,
+    vectors: Floats,
+    asked: Floats,
+    popular: Doubles,
+    decay: float,
+    created: Doubles,
+    now: float,
+    floor_t: float,
+    floor_n: float,
+    out: Floats,
+) -> None:
+    """Absolute features [candidates, 5], in the order of `cold_start.FEATURES`."""
+    for k in range(len(candidates)):
+        item = candidates[k]
+        out[k, 0] = dot(vectors, item, asked)
+        out[k, 1] = _log1p(scratch.sums[item, TRANSITION] / floor_t)
+        out[k, 2] = _log1p(scratch.sums[item, NEIGHBOUR] / floor_n)
+        out[k, 3] = _log1p(popular[item] * decay)
+        age = max(0.0, now - created[item]) / WEEK
+        out[k, 4] = 2.0**-age if age < STALE_WEEKS else 0.0
+
+
+@jit
+def _log1p(x: float) -> float:
+    return np.log1p(x) if x > 0.0 else 0.0  # most are zero, and a logarithm costs 20 ns
+
+
+@jit
+def reasons(
+    scratch: Scratch,
+    mark: int,
+    candidates: Longs,
+    ready: Bytes,
+    hidden: Ints,
+    allowed: Bytes,
+    out: Bytes,
+) -> None:
+    """Why each candidate may not be shown: KEPT, SEEN, GONE or FILTERED. ``allowed`` of length 0: no conditions."""
+    for k in range(len(hidden)):
+        scratch.marks[hidden[k], HIDDEN] = mark
+    for k in range(len(candidates)):
+        item = candidates[k]
+        if not ready[item]:
+            out[k] = GONE
+        elif scratch.marks[item, HIDDEN] == mark:
+            out[k] = SEEN
+        elif len(allowed) > 0 and not allowed[item]:
+            out[k] = FILTERED
+        else:
+            out[k] = KEPT
+
+
+@jit
+def best(scores: Floats, candidates: Longs, reason: Bytes, limit: int) -> Longs:
+    """Places of the ``limit`` kept candidates with the largest scores, best first; ties go to the smaller item."""
+    out = np.empty(limit, np.int64)
+    n = 0
+    for k in range(len(candidates)):
+        if reason[k] != KEPT:
+            continue
+        if n == limit and not _better(scores, candidates, k, out[n - 1]):
+            continue
+        at = n if n < limit else limit - 1
+        while at > 0 and _better(scores, candidates, k, out[at - 1]):
+            out[at] = out[at - 1]
+            at -= 1
+        out[at] = k
+        n = min(n + 1, limit)
+    return out[:n]
+
+
+@jit
+def _better(scores: Floats, candidates: Longs, a: int, b: int) -> bool:
+    return scores[a] > scores[b] or (scores[a] == scores[b] and candidates[a] < candidates[b])
+
+
+def new_scratch(items: int) -> Scratch:
+    """Room for queries over a catalogue of so many items."""
+    marks = np.zeros((items, 8), np.int32)
+    return Scratch(marks, marks.view(np.float32))
