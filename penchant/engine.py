@@ -23,32 +23,23 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import intake, kernels
+from penchant import intake, kernels, listing
 from penchant.config import load_settings
 from penchant.errors import InvalidInput, NotFound
 from penchant.following import Follower
-from penchant.kernels import Asked
+from penchant.listing import Ranked
 from penchant.parts import Parts, Taken
 from penchant.pipeline.events import check
-from penchant.pipeline.filters import REMOVED
 from penchant.storage.event_log import Logged, Outcome
-from penchant.types import Candidate, Erased, Event, Query, Receipt, Refusal, Slate
+from penchant.types import Erased, Event, Query, Receipt, Refusal, Slate
 
 _LONGEST = 1000
-_FOUND = 200
-
-
-class _Scored(NamedTuple):
-    features: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    names: tuple[str, ...]
-    vector: NDArray[np.float32] | None = None  # f(x) of the person, when it is a person who asks
 
 
 class Batch:
@@ -148,7 +139,7 @@ class Engine:
             people = [self._person(query.user) for query in queries]
             vectors = self.parts.vectors_of(people, queries)
             return [
-                self._slate(query, person, self.parts.asked(person, vector, query))
+                listing.slate(self.parts, query, person, listing.for_person(self.parts, query, person, vector))
                 for query, person, vector in zip(queries, people, vectors, strict=True)
             ]
 
@@ -160,22 +151,15 @@ class Engine:
         query = structs.replace(self._checked(structs.replace(query, limit=max(len(items), 1))), seen="allow")
         with self.lock:
             numbers = np.array([self._item(item) for item in items], np.int64)
-            person, parts = self._person(query.user), self.parts
-            asked = parts.asked(person, parts.vectors_of([person], [query])[0], query)
-            found = parts.retrieval.these(asked, numbers)
-            features, scores = parts.ranker.score(parts.retrieval.scratch, asked, found)
-            scored = _Scored(features, scores, parts.ranker.features, asked.vector)
-            removing = (parts.hidden(query, person), parts.filters.allowed(query.where, parts.index.items))
-            return self._answer(query, person, found, scored, removing)
+            person, vector = self._vector(query)
+            return listing.slate(self.parts, query, person, listing.these(self.parts, query, person, vector, numbers))
 
     def similar(self, item: str, query: Query | None = None) -> Slate:
         """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""
         query = self._checked(query or Query())
         with self.lock:
-            number = self._item(item)
-            vector = self.parts.version.likeness(self.parts.index.vector[number][None])[0]
-            asked = Asked(vector, np.array([number], np.int64), query.time or 0.0)
-            return self._slate(query, self._person(query.user), asked, itself=number)
+            ranked = listing.like_item(self.parts, query, self._item(item))
+            return listing.slate(self.parts, query, self._person(query.user), ranked)
 
     def search(self, query: Query) -> Slate:
         """Items that the words name or mean, ordered for this person."""
@@ -184,69 +168,19 @@ class Engine:
             raise InvalidInput("a search needs words.", field="words", value=query.words, way_out="Send `words`.")
         self.parts.words.read([query.words or ""])
         with self.lock:
-            return self._search(query, self._person(query.user))
+            person, vector = self._vector(query)
+            return listing.slate(self.parts, query, person, listing.matching(self.parts, query, person, vector))
 
-    def _slate(self, query: Query, person: int, asked: Asked, itself: int | None = None) -> Slate:
-        """Retrieve, score, filter, order: one list."""
-        parts = self.parts
-        allowed = parts.filters.allowed(query.where, parts.index.items)
-        also = [(kernels.CONDITION, parts.retrieval.within(allowed, asked.vector))] if query.where else []
-        hidden = parts.hidden(query, person) if itself is None else np.array([itself], np.int32)
-        items = parts.retrieval.candidates(asked, also, len(hidden))
-        features, scores = parts.ranker.score(parts.retrieval.scratch, asked, items)
-        scored = _Scored(features, scores, parts.ranker.features, asked.vector if itself is None else None)
-        return self._answer(query, person, items, scored, (hidden, allowed))
+    def examine(self, query: Query) -> Ranked:
+        """All candidates for a person with what speaks for them; good until the next question. Hold `lock`."""
+        query = self._checked(query)
+        person, vector = self._vector(query)
+        return listing.for_person(self.parts, query, person, vector)
 
-    def _search(self, query: Query, person: int) -> Slate:
-        parts, words = self.parts, query.words or ""
-        asked, me = parts.words.of(words), parts.vectors_of([person], [query])[0]
-        found = dict(parts.catalogue.search(words, _FOUND))
-        allowed = parts.filters.allowed(query.where, parts.index.items)
-        items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))
-        features, scores = parts.ranker.score_words(items, found, asked, me, query.time or 0.0)
-        hidden = parts.hidden(query, -1 if query.seen is None else person)
-        return self._answer(
-            query, person, items, _Scored(features, scores, parts.ranker.search_features), (hidden, allowed)
-        )
-
-    def _answer(
-        self,
-        query: Query,
-        person: int,
-        items: NDArray[np.int64],
-        scored: _Scored,
-        removing: tuple[NDArray[np.int32], NDArray[np.uint8]],
-    ) -> Slate:
-        """Filter, order, and put names to it."""
-        retrieval = self.parts.retrieval
-        reason = np.empty(len(items), np.uint8)
-        kernels.reasons(retrieval.scratch, retrieval.mark, items, self.parts.index.ready, *removing, reason)
-        best = kernels.best(scored.scores, items, reason, query.limit)
-
-        def candidate(place: int) -> Candidate:
-            bits = int(retrieval.scratch.marks[items[place], kernels.SOURCE])
-            return Candidate(
-                item=self.parts.log.items.name(int(items[place])),
-                score=float(scored.scores[place]),
-                sources=[name for bit, name in kernels.SOURCES.items() if bits & bit],
-                features=dict(zip(scored.names, scored.features[place].tolist(), strict=True)),
-                removed=REMOVED.get(int(reason[place])),
-            )
-
-        kept = [candidate(place) for place in best.tolist()]
-        if scored.vector is not None:
-            for one, judged in zip(kept, self.parts.judged(person, scored.vector, items[best]), strict=True):
-                one.probabilities, one.rating = judged
-        return Slate(
-            items=kept,
-            as_of=self.parts.as_of,
-            user_as_of=self.parts.states.newest(person),
-            version=self.parts.version.name,
-            time=query.time or 0.0,
-            user=query.user,
-            retrieved=len(items),
-            removed=[candidate(place) for place in np.flatnonzero(reason).tolist()] if query.explain_removed else None,
-        )
+    def _vector(self, query: Query) -> tuple[int, NDArray[np.float32]]:
+        """(number, f(x)) of who asks."""
+        person = self._person(query.user)
+        return person, self.parts.vectors_of([person], [query])[0]
 
     def _checked(self, query: Query) -> Query:
         """The query with its clock filled in; from here on nothing reads another one."""

@@ -112,7 +112,8 @@ class Parts:
         return self.states.asked(people, [query.time or 0.0 for query in queries], self.version.profiles(profiles))
 
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
-        return Asked(vector, self.states.recent(person, self.positive.view(np.bool_)), query.time or 0.0)
+        recent = self.states.recent(person, self.positive.view(np.bool_))
+        return Asked(vector, recent, query.time or 0.0, self.states.depth(person))
 
     def judged(self, person: int, vector: Floats, items: Longs) -> list[tuple[dict[str, float], float | None]]:
         """(probability of each action, rating) of items for a person whose f(x) is ``vector``, as far as is known."""

@@ -99,6 +99,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
 class Candidate(Struct, kw_only=True, omit_defaults=True):
     """An item, where it came from, what spoke for it, and, when it was removed, why.
 
+    ``terms``: what each of the ``features`` adds to the score, which is their sum.
     ``probabilities``: of each action, should the person turn to this item; ``rating``: the value that the person would
     give it. Both only of people, and only where the version in use has learned them.
     """
@@ -107,6 +108,7 @@ class Candidate(Struct, kw_only=True, omit_defaults=True):
     score: float
     sources: list[str] = field(default_factory=list)
     features: dict[str, float] = field(default_factory=dict)
+    terms: dict[str, float] = field(default_factory=dict)
     removed: str | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     rating: float | None = None

@@ -22,7 +22,7 @@ LAYERS = (
     ("pipeline",),
     ("beside", "following"),
     ("parts",),
-    ("intake",),
+    ("intake", "listing"),
     ("engine",),
     ("learning", "evaluation"),
     ("serving", "__main__"),

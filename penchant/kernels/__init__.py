@@ -33,6 +33,7 @@ from penchant.kernels.asking import (
     WORDS,
     Asked,
     Scratch,
+    add_up,
     best,
     dot,
     features,
@@ -102,6 +103,7 @@ __all__ = [
     "TRANSITION_UNIT",
     "WINDOW",
     "WORDS",
+    "add_up",
     "admit",
     "best",
     "changed",
@@ -150,5 +152,7 @@ def warm() -> None:
     strongest(scratch, TRANSITION, longs, 1, 1)
     vectors, out = np.zeros((1, 1), np.float32), np.zeros((1, 5), np.float32)
     features(scratch, longs, vectors, floats, doubles, 1.0, doubles, 0.0, 1.0, 1.0, out)
+    add_up(out, np.zeros(5, np.float32), np.ones(5, np.float32), np.zeros((5, 2), np.float32), out.copy(),
+           np.zeros(1, np.float32))  # fmt: skip
     reasons(scratch, 1, longs, bytes_, ints, np.zeros(0, np.uint8), bytes_.copy())
     best(floats, np.zeros(0, np.int64), bytes_, 1)

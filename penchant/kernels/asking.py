@@ -28,11 +28,12 @@ SOURCES = {
 
 
 class Asked(NamedTuple):
-    """What a list is asked by: f(x) [dim], the recent items newest first, and the moment."""
+    """What a list is asked by: f(x) [dim], the recent items newest first, the moment, how many events are known."""
 
     vector: Floats
     recent: Longs
     time: float
+    depth: int
 
 
 class Scratch(NamedTuple):
@@ -191,6 +192,21 @@ def features(
         out[k, 3] = _log1p(popular[item] * decay)
         age = max(0.0, now - created[item]) / WEEK
         out[k, 4] = 2.0**-age if age < STALE_WEEKS else 0.0
+
+
+@jit
+def add_up(features: Floats, low: Floats, per: Floats, heights: Floats, terms: Floats, scores: Floats) -> None:
+    """Terms [n, features] and their sums [n]; ``heights`` [features, knots], see `models.fusion`."""
+    last = heights.shape[1] - 2
+    for k in range(len(features)):
+        total = 0.0
+        for j in range(features.shape[1]):
+            place = (features[k, j] - low[j]) * per[j]
+            knot = min(max(int(place), 0), last)
+            term = heights[j, knot] + (place - knot) * (heights[j, knot + 1] - heights[j, knot])
+            terms[k, j] = term
+            total += term
+        scores[k] = total
 
 
 @jit

@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.models.fusion import Fusion
 from penchant.models.graphs import Graph, Shapes
-from penchant.models.versions import Fusion, Manifest, publish
+from penchant.models.versions import Manifest, publish
 
 DIM = 128
 ENOUGH = 256

@@ -39,23 +39,13 @@ from msgspec import Struct
 
 from penchant.errors import Corrupt, NotFound
 from penchant.models.fields import Fields
+from penchant.models.fusion import Fusion
 
 FORMAT = 2
 GRAPHS = ("item.onnx", "step.onnx", "fold.onnx", "query.onnx")
 STATES, INDEX, HEADS, RATING = "states.npz", "index.faiss", "heads.npz", "rating.npz"
 DRAFT = "draft"
 _CURRENT, _LOCK = "current", "lock"
-
-
-class Fusion(Struct):
-    """score = sum over features of weight * feature; the scales below are part of the features' definition."""
-
-    weights: dict[str, float]
-    transition_decay: float
-    transition_floor: float
-    neighbour_decay: float
-    neighbour_floor: float
-    neighbour_power: float
 
 
 class Training(Struct):

@@ -1,4 +1,4 @@
-"""How candidates are scored: a fixed log-linear fusion of absolute features.
+"""How candidates are scored: features that are absolute, and a sum of one term for each (`models.fusion`).
 
     text         f(x) . g(y), the cosine of what the person is about and what the item is about; in a trained version
                  it is called `learned`, and is the logit of the item being next
@@ -16,13 +16,14 @@ Absolute means: none of them looks at the other candidates, so a candidate's sco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penchant import kernels
 from penchant.kernels import Asked, Scratch
-from penchant.models.versions import Fusion
+from penchant.models.fusion import DEPTHS, Curves, Fusion, curves_of, lines
 from penchant.storage.counts import Counts
 from penchant.storage.item_index import ItemIndex
 
@@ -30,17 +31,33 @@ Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
 
+class Scored(NamedTuple):
+    """Features [n, features] in the order of ``names``, the score of each [n], and the terms [n, features] it sums."""
+
+    names: tuple[str, ...]
+    features: Floats
+    scores: Floats
+    terms: Floats
+
+
 class Ranker:
     """Scores under one version's fusion; reads counts and vectors, changes nothing."""
 
     def __init__(self, index: ItemIndex, counts: Counts, fusion: Fusion, search: Mapping[str, float]) -> None:
         self._index, self._counts, self.fusion, self._search = index, counts, fusion, dict(search)
-        self.features = tuple(fusion.weights)  # in the order of `kernels.features`
-        self._weights = np.array(list(fusion.weights.values()), np.float32)
+        self._names = tuple(fusion.weights)  # in the order of `kernels.features`
+        self._curves, self._likeness = curves_of(fusion), lines(fusion.likeness or fusion.weights)
 
-    def score(self, scratch: Scratch, asked: Asked, items: Longs) -> tuple[Floats, Floats]:
-        """(features [n, 5] in the order of `features`, scores [n]) of items that retrieval has just gathered."""
-        features = np.empty((len(items), len(self._weights)), np.float32)
+    def score(self, scratch: Scratch, asked: Asked, items: Longs) -> Scored:
+        """Of items that retrieval has just gathered, for a person."""
+        return self._summed(scratch, asked, items, self._curves)
+
+    def score_like(self, scratch: Scratch, asked: Asked, items: Longs) -> Scored:
+        """The same for a question by an item: its vector is of length 1, and no logit."""
+        return self._summed(scratch, asked, items, self._likeness)
+
+    def _summed(self, scratch: Scratch, asked: Asked, items: Longs, curves: Curves) -> Scored:
+        features = np.empty((len(items), len(self._names)), np.float32)
         kernels.features(
             scratch,
             items,
@@ -54,12 +71,15 @@ class Ranker:
             self.fusion.neighbour_floor,
             features,
         )
-        return features, features @ self._weights
+        terms, scores = np.empty_like(features), np.empty(len(items), np.float32)
+        heights = curves.heights[min(asked.depth, DEPTHS - 1)]
+        kernels.add_up(features, curves.low, curves.per, heights, terms, scores)
+        return Scored(self._names, features, scores, terms)
 
     def score_words(
         self, items: Longs, bm25: Mapping[int, float], words: Floats, person: Floats, time: float
-    ) -> tuple[Floats, Floats]:
-        """(features [n, 4] in the order of the version's search weights, scores [n]) for a search."""
+    ) -> Scored:
+        """For a search; names in the order of the version's search weights."""
         vectors = self._index.vector[items]
         popular = np.maximum(self._counts.popular[items] * self._counts.decay(time), 0.0)
         known = {
@@ -69,11 +89,8 @@ class Ranker:
             "popularity": np.log1p(popular),
         }
         features = np.stack([known[name] for name in self._search], 1).astype(np.float32)
-        return features, features @ np.array(list(self._search.values()), np.float32)
-
-    @property
-    def search_features(self) -> tuple[str, ...]:
-        return tuple(self._search)
+        terms = features * np.array(list(self._search.values()), np.float32)
+        return Scored(tuple(self._search), features, terms.sum(1), terms)
 
 
 def _cosines(vectors: Floats, asked: Floats) -> Floats:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from penchant import kernels
 from penchant.kernels import Asked
-from penchant.models.versions import Fusion
+from penchant.models.fusion import Fusion
 from penchant.storage.counts import Counts
 from penchant.storage.item_index import ItemIndex
 

@@ -168,6 +168,13 @@ class UserStates:
         liked = items[(items >= 0) & positive[ring.action[person, :n][::-1]]]
         return liked[: kernels.ASKED].astype(np.int64)
 
+    def depth(self, person: int) -> int:
+        """How many events are known of a person, up to kernels.RING: beyond, it makes no difference."""
+        if not 0 <= person < self.store.people:
+            return 0
+        ring = self.store.ring
+        return kernels.RING if ring.anchor[person] > -np.inf else int(ring.length[person])
+
     def _changed(self, people: Longs, skip: int) -> Bytes:
         out = np.empty(len(people), np.uint8)
         kernels.changed(self.store.ring, people, skip, self._index.epoch, self.store.folded, out)

@@ -1,0 +1,120 @@
+"""From a question to a slate: retrieve, score, filter; then order, and put names to it.
+
+`Ranked` is what lies between: every candidate with its features, its score, and why it may not be shown. A learner
+reads it to learn how scores should be made (`learning.fusing`), so that it sees what serving sees. All of this runs
+under the lock of the parts, and a `Ranked` is only good until the next question: its arrays are the scratch space.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant import kernels
+from penchant.kernels import Asked
+from penchant.parts import Parts
+from penchant.pipeline.filters import REMOVED
+from penchant.pipeline.ranking import Scored
+from penchant.types import Candidate, Query, Slate
+
+Floats = NDArray[np.float32]
+Longs = NDArray[np.int64]
+
+_FOUND = 200  # items that hold the words of a search
+
+
+class Ranked(NamedTuple):
+    """Candidates of one question: ``items`` [n], how they are ``scored``, ``reason`` [n] why not shown (0: shown).
+
+    ``vector``: f(x) of the person, when it is a person who asks.
+    """
+
+    items: Longs
+    scored: Scored
+    reason: NDArray[np.uint8]
+    vector: Floats | None = None
+
+
+def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
+    """What a person whose f(x) is ``vector`` may be shown next."""
+    return _ranked(parts, query, parts.asked(person, vector, query), parts.hidden(query, person), vector)
+
+
+def like_item(parts: Parts, query: Query, item: int) -> Ranked:
+    """Items near this one in content, followed by it, met together with it."""
+    vector = parts.version.likeness(parts.index.vector[item][None])[0]
+    asked = Asked(vector, np.array([item], np.int64), query.time or 0.0, 1)
+    return _ranked(parts, query, asked, np.array([item], np.int32), None)
+
+
+def _ranked(parts: Parts, query: Query, asked: Asked, hidden: NDArray[np.int32], vector: Floats | None) -> Ranked:
+    allowed = parts.filters.allowed(query.where, parts.index.items)
+    also = [(kernels.CONDITION, parts.retrieval.within(allowed, asked.vector))] if query.where else []
+    items = parts.retrieval.candidates(asked, also, len(hidden))
+    score = parts.ranker.score_like if vector is None else parts.ranker.score
+    scored = score(parts.retrieval.scratch, asked, items)
+    return Ranked(items, scored, _reasons(parts, items, hidden, allowed), vector)
+
+
+def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Longs) -> Ranked:
+    """Given items, each once; seen ones as the query wants."""
+    asked = parts.asked(person, vector, query)
+    items = parts.retrieval.these(asked, numbers)
+    scored = parts.ranker.score(parts.retrieval.scratch, asked, items)
+    allowed = parts.filters.allowed(query.where, parts.index.items)
+    return Ranked(items, scored, _reasons(parts, items, parts.hidden(query, person), allowed), vector)
+
+
+def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
+    """Items that the query's words name or mean."""
+    words = query.words or ""
+    asked, found = parts.words.of(words), dict(parts.catalogue.search(words, _FOUND))
+    allowed = parts.filters.allowed(query.where, parts.index.items)
+    items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))
+    scored = parts.ranker.score_words(items, found, asked, vector, query.time or 0.0)
+    hidden = parts.hidden(query, -1 if query.seen is None else person)
+    return Ranked(items, scored, _reasons(parts, items, hidden, allowed))
+
+
+def _reasons(parts: Parts, items: Longs, hidden: NDArray[np.int32], allowed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    reason, retrieval = np.empty(len(items), np.uint8), parts.retrieval
+    kernels.reasons(retrieval.scratch, retrieval.mark, items, parts.index.ready, hidden, allowed, reason)
+    return reason
+
+
+def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
+    """The best of what may be shown, with names."""
+    best = kernels.best(ranked.scored.scores, ranked.items, ranked.reason, query.limit)
+    kept = _candidates(parts, ranked, best)
+    if ranked.vector is not None:
+        for one, judged in zip(kept, parts.judged(person, ranked.vector, ranked.items[best]), strict=True):
+            one.probabilities, one.rating = judged
+    return Slate(
+        items=kept,
+        as_of=parts.as_of,
+        user_as_of=parts.states.newest(person),
+        version=parts.version.name,
+        time=query.time or 0.0,
+        user=query.user,
+        retrieved=len(ranked.items),
+        removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
+    )
+
+
+def _candidates(parts: Parts, ranked: Ranked, places: Longs) -> list[Candidate]:
+    scored, marks = ranked.scored, parts.retrieval.scratch.marks
+
+    def candidate(place: int) -> Candidate:
+        bits = int(marks[ranked.items[place], kernels.SOURCE])
+        return Candidate(
+            item=parts.log.items.name(int(ranked.items[place])),
+            score=float(scored.scores[place]),
+            sources=[name for bit, name in kernels.SOURCES.items() if bits & bit],
+            features=dict(zip(scored.names, scored.features[place].tolist(), strict=True)),
+            terms=dict(zip(scored.names, scored.terms[place].tolist(), strict=True)),
+            removed=REMOVED.get(int(ranked.reason[place])),
+        )
+
+    return [candidate(place) for place in places.tolist()]

@@ -1,0 +1,89 @@
+"""How what is known of a candidate becomes one score: a sum with one term for each feature.
+
+    score = sum over features of f(x)        f piecewise linear between evenly spaced knots, straight on beyond them
+
+Which f depends on how much is known of the person: there is one for each of a few *depths* (numbers of events), and
+between two depths the two are mixed by log(1 + events). A generalised additive model (Hastie & Tibshirani 1986) whose
+weights vary with one modifier (Hastie & Tibshirani 1993). So every score can be told as the sum that it is, a curve
+that only rises stays so at every depth, and a candidate's score ignores the other candidates.
+
+Where nothing was fitted, every f is the straight line weight * x.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+DEPTHS = 65  # numbers of events that are told apart: as many as a ring holds, and more
+
+
+class Curve(Struct):
+    """f of one feature: ``heights`` [depths][knots], at knots evenly spaced from ``low`` to ``high``."""
+
+    low: float
+    high: float
+    heights: list[list[float]]
+
+
+class Fusion(Struct):
+    """``weights`` of the straight lines, and the scales that are part of the features' definition.
+
+    ``curves``, where they were fitted, take the place of the lines; ``depths`` are events known, ascending from 0.
+    ``likeness``: weights when an item is asked with, whose vector is no f(x); empty: the same.
+    """
+
+    weights: dict[str, float]
+    transition_decay: float
+    transition_floor: float
+    neighbour_decay: float
+    neighbour_floor: float
+    neighbour_power: float
+    likeness: dict[str, float] = {}
+    depths: list[int] = []
+    curves: dict[str, Curve] = {}
+
+
+class Curves(NamedTuple):
+    """As the kernel reads them: ``low``, ``per`` (knots per unit) [features]; ``heights`` [DEPTHS, features, knots]."""
+
+    low: Floats
+    per: Floats
+    heights: Floats
+
+
+def curves_of(fusion: Fusion) -> Curves:
+    """Curves at every depth that is told apart; a straight line where none was fitted."""
+    if not fusion.curves:
+        return lines(fusion.weights)
+    shares = mixed(fusion.depths)
+    ordered = [fusion.curves[name] for name in fusion.weights]
+    heights = np.array([curve.heights for curve in ordered])  # [features, depths, knots]
+    low, high = (np.array([getattr(curve, end) for curve in ordered]) for end in ("low", "high"))
+    per = (heights.shape[2] - 1) / (high - low)
+    blended = np.einsum("nd,fdk->nfk", shares, heights)
+    return Curves(low.astype(np.float32), per.astype(np.float32), np.ascontiguousarray(blended, np.float32))
+
+
+def lines(weights: dict[str, float]) -> Curves:
+    """weight * x for each feature, at every depth."""
+    slopes = np.array(list(weights.values()), np.float32)
+    heights = np.stack((np.zeros_like(slopes), slopes), -1)
+    return Curves(
+        np.zeros_like(slopes),
+        np.ones_like(slopes),
+        np.ascontiguousarray(np.broadcast_to(heights, (DEPTHS, *heights.shape))),
+    )
+
+
+def mixed(depths: list[int]) -> NDArray[np.float64]:
+    """Shares [DEPTHS, depths] of the curves for 0, 1, ... events known: hats over log(1 + events)."""
+    centres = np.log1p(np.array(depths, np.float64))
+    at = [math.log1p(n) for n in range(DEPTHS)]
+    return np.stack([np.interp(at, centres, unit) for unit in np.eye(len(depths))], -1)
