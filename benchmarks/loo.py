@@ -26,7 +26,7 @@ from penchant.evaluation.folders import learn, opened
 from penchant.evaluation.trials import Trial, left_out, read_names, read_sequences
 from penchant.learning.recipe import Recipe, derive
 
-EPOCHS = 14
+EPOCHS = 24
 SEEDS = (0, 1, 2)
 
 
