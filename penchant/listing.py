@@ -28,13 +28,14 @@ _FOUND = 200  # items that hold the words of a search
 class Ranked(NamedTuple):
     """Candidates of one question: ``items`` [n], how they are ``scored``, ``reason`` [n] why not shown (0: shown).
 
-    ``vector``: f(x) of the person, when it is a person who asks.
+    ``vector``: f(x) of the person, when it is a person who asks; ``depth``: how many of their events are known.
     """
 
     items: Longs
     scored: Scored
     reason: NDArray[np.uint8]
     vector: Floats | None = None
+    depth: int = 0
 
 
 def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
@@ -55,7 +56,7 @@ def _ranked(parts: Parts, query: Query, asked: Asked, hidden: NDArray[np.int32],
     items = parts.retrieval.candidates(asked, also, len(hidden))
     score = parts.ranker.score_like if vector is None else parts.ranker.score
     scored = score(parts.retrieval.scratch, asked, items)
-    return Ranked(items, scored, _reasons(parts, items, hidden, allowed), vector)
+    return Ranked(items, scored, _reasons(parts, items, hidden, allowed), vector, asked.depth)
 
 
 def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Longs) -> Ranked:

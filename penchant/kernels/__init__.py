@@ -24,6 +24,7 @@ from penchant.kernels.asking import (
     NEIGHBOURS,
     PLACE,
     POPULAR,
+    RECENT,
     SEEN,
     SOURCE,
     SOURCES,
@@ -89,6 +90,7 @@ __all__ = [
     "NEIGHBOURS",
     "PLACE",
     "POPULAR",
+    "RECENT",
     "RING",
     "Ring",
     "Rows",
@@ -134,6 +136,7 @@ def warm() -> None:
         lossy=np.zeros(height, np.uint8),
         ids=np.zeros(arena, np.int32),
         counts=np.zeros(arena, np.int32),
+        recent=np.zeros(arena),
         used=np.zeros(1, np.int64),
     )
     ring, scratch = new_ring(1), new_scratch(2)
@@ -141,18 +144,18 @@ def warm() -> None:
         np.zeros(1, kind) for kind in (np.int64, np.uint8, np.float32, np.float64, np.int32)
     )
     history, steps = np.zeros((1, NEAR), np.int32), np.ones(WINDOW, np.int32)
-    count(rows, rows, rows, ints, longs.copy(), doubles, history, ints.copy(), steps, longs, longs, doubles, bytes_, 1,
-          0.0, 1.0, 8)  # fmt: skip
+    count(rows, rows, rows, ints, longs.copy(), doubles, doubles, history, ints.copy(), steps, longs, longs, doubles,
+          bytes_, 1, 0.0, 1.0, 8)  # fmt: skip
     compact(rows, rows)
     admit(ring, longs, longs, bytes_, bytes_, floats, doubles, longs, bytes_.copy(), 0)
     move_checkpoint(ring, 0)
     changed(ring, longs, 0, longs, longs, bytes_.copy())
-    gather(scratch, 1, rows, rows, longs, ints, longs, 0.5, 0.5, floats, np.zeros(4, np.int64))
+    gather(scratch, 1, rows, rows, longs, doubles, 1.0, ints, longs, 0.5, 0.5, floats, np.zeros(4, np.int64))
     union(scratch, 1, longs, 1, np.zeros(4, np.int64), 0)
     strongest(scratch, TRANSITION, longs, 1, 1)
-    vectors, out = np.zeros((1, 1), np.float32), np.zeros((1, 5), np.float32)
+    vectors, out = np.zeros((1, 1), np.float32), np.zeros((1, 6), np.float32)
     features(scratch, longs, vectors, floats, doubles, 1.0, doubles, 0.0, 1.0, 1.0, out)
-    add_up(out, np.zeros(5, np.float32), np.ones(5, np.float32), np.zeros((5, 2), np.float32), out.copy(),
+    add_up(out, np.zeros(6, np.float32), np.ones(6, np.float32), np.zeros((6, 2), np.float32), out.copy(),
            np.zeros(1, np.float32))  # fmt: skip
     reasons(scratch, 1, longs, bytes_, ints, np.zeros(0, np.uint8), bytes_.copy())
     best(floats, np.zeros(0, np.int64), bytes_, 1)

@@ -14,7 +14,7 @@ ASKED = 10  # events back whose neighbours speak for a candidate
 KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
 CONDITION, GIVEN = 64, 128
-STAMP, PLACE, SOURCE, HIDDEN, TRANSITION, NEIGHBOUR = range(6)  # columns of Scratch
+STAMP, PLACE, SOURCE, HIDDEN, TRANSITION, NEIGHBOUR, RECENT = range(7)  # columns of Scratch
 SOURCES = {
     DENSE: "dense",
     TRANSITIONS: "transitions",
@@ -43,7 +43,7 @@ class Scratch(NamedTuple):
     """
 
     marks: Ints  # [items, 8]: STAMP (belongs to this query), PLACE among the candidates, SOURCE bits, HIDDEN
-    sums: Floats  # [items, 8]: TRANSITION and NEIGHBOUR
+    sums: Floats  # [items, 8]: TRANSITION, NEIGHBOUR and RECENT
 
 
 @jit
@@ -53,6 +53,8 @@ def gather(
     transitions: Rows,
     neighbours: Rows,
     outgoing: Longs,
+    outgoing_recent: Doubles,
+    one: float,
     totals: Ints,
     recent: Longs,
     decay_t: float,
@@ -62,7 +64,8 @@ def gather(
 ) -> int:
     """Sum what the recent items (newest first) say of each other item; returns how many items were spoken for.
 
-    Transition: sum over k < WINDOW of decay_t^k count(i_k -> j) / (count(i_k -> any) + shrinkage).
+    Transition: sum over k < WINDOW of decay_t^k count(i_k -> j) / (count(i_k -> any) + shrinkage); recent, the same of
+    decayed counts, in which ``one`` is what a transition of this moment weighs.
     Neighbour: sum over k < ASKED of decay_n^k co(i_k, j) / ((n_i + 10) (n_j + 10))^power, a shrunk cosine at power
     1/2; ``shrunk`` is the table of (n + 10)^-power, since a power costs as much as all else here together.
     """
@@ -71,9 +74,11 @@ def gather(
         item = recent[k]
         if k < WINDOW:
             share = decay_t**k / (outgoing[item] + 5.0 * TRANSITION_UNIT)
+            lately = decay_t**k / (outgoing_recent[item] + 5.0 * TRANSITION_UNIT * one)
             for at in range(transitions.start[item], transitions.start[item] + transitions.size[item]):
                 n = _spoken_for(scratch, mark, transitions.ids[at], n, chosen)
                 scratch.sums[transitions.ids[at], TRANSITION] += share * transitions.counts[at]
+                scratch.sums[transitions.ids[at], RECENT] += lately * transitions.recent[at]
         share = decay_n**k * shrunk[min(totals[item], len(shrunk) - 1)]
         for at in range(neighbours.start[item], neighbours.start[item] + neighbours.size[item]):
             n = _spoken_for(scratch, mark, neighbours.ids[at], n, chosen)
@@ -88,9 +93,15 @@ def _spoken_for(scratch: Scratch, mark: int, item: int, n: int, chosen: Longs) -
     if scratch.marks[item, STAMP] == mark:
         return n
     scratch.marks[item, STAMP], scratch.marks[item, PLACE] = mark, -1
-    scratch.sums[item, TRANSITION], scratch.sums[item, NEIGHBOUR], scratch.marks[item, SOURCE] = 0.0, 0.0, 0
+    _clear(scratch, item)
     chosen[n] = item
     return n + 1
+
+
+@jit
+def _clear(scratch: Scratch, item: int) -> None:
+    scratch.marks[item, SOURCE] = 0
+    scratch.sums[item, TRANSITION] = scratch.sums[item, NEIGHBOUR] = scratch.sums[item, RECENT] = 0.0
 
 
 @jit
@@ -107,7 +118,7 @@ def union(
         item = found[k]
         if scratch.marks[item, STAMP] != mark:
             scratch.marks[item, STAMP], scratch.marks[item, PLACE] = mark, -1
-            scratch.sums[item, TRANSITION], scratch.sums[item, NEIGHBOUR], scratch.marks[item, SOURCE] = 0.0, 0.0, 0
+            _clear(scratch, item)
         if scratch.marks[item, PLACE] < 0:
             scratch.marks[item, PLACE] = n
             into[n] = item
@@ -183,7 +194,7 @@ def features(
     floor_n: float,
     out: Floats,
 ) -> None:
-    """Absolute features [candidates, 5], in the order of `cold_start.FEATURES`."""
+    """Absolute features [candidates, 6], in the order of `cold_start.FEATURES`."""
     for k in range(len(candidates)):
         item = candidates[k]
         out[k, 0] = dot(vectors, item, asked)
@@ -192,6 +203,7 @@ def features(
         out[k, 3] = _log1p(popular[item] * decay)
         age = max(0.0, now - created[item]) / WEEK
         out[k, 4] = 2.0**-age if age < STALE_WEEKS else 0.0
+        out[k, 5] = _log1p(scratch.sums[item, RECENT] / floor_t)
 
 
 @jit

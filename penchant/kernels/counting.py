@@ -18,7 +18,10 @@ NEAR = 32  # events before one that an item neighbour is counted from
 
 
 class Rows(NamedTuple):
-    """``start, capacity, size, lossy``: [rows]; ``ids, counts``: the arena; ``used``: [1], its first free place."""
+    """``start, capacity, size, lossy``: [rows]; ``ids, counts``: the arena; ``used``: [1], its first free place.
+
+    ``recent``: decayed weights, another column of the arena; of length 0 where they are not kept.
+    """
 
     start: Longs
     capacity: Ints
@@ -26,18 +29,21 @@ class Rows(NamedTuple):
     lossy: Bytes
     ids: Ints
     counts: Ints
+    recent: Doubles
     used: Longs
 
 
 @jit
-def row_add(rows: Rows, row: int, other: int, amount: int, most: int) -> None:
+def row_add(rows: Rows, row: int, other: int, amount: int, weight: float, most: int) -> None:
+    """Add to an entry's count, and a decayed ``weight`` where those are kept."""
     start, size = rows.start[row], rows.size[row]
     at = _find(rows, start, size, other)
     if at >= 0:
         rows.counts[at] += amount
+        if len(rows.recent):
+            rows.recent[at] += weight
         if rows.counts[at] <= 0:  # nothing left: the last entry takes its place
-            last = start + size - 1
-            rows.ids[at], rows.counts[at] = rows.ids[last], rows.counts[last]
+            _copy(rows, start + size - 1, rows, at)
             rows.size[row] = size - 1
         return
     if amount <= 0:
@@ -46,13 +52,23 @@ def row_add(rows: Rows, row: int, other: int, amount: int, most: int) -> None:
         _grow(rows, row, most)
         start = rows.start[row]
     if size < rows.capacity[row]:
-        rows.ids[start + size], rows.counts[start + size] = other, amount
+        at = start + size
+        rows.counts[at] = amount
         rows.size[row] = size + 1
     else:
-        least = start + np.argmin(rows.counts[start : start + size])
-        rows.ids[least] = other
-        rows.counts[least] += amount
+        at = start + np.argmin(rows.counts[start : start + size])
+        rows.counts[at] += amount
         rows.lossy[row] = 1
+    rows.ids[at] = other
+    if len(rows.recent):
+        rows.recent[at] = weight  # what was evicted says nothing of the newcomer's recency
+
+
+@jit
+def _copy(rows: Rows, at: int, into: Rows, place: int) -> None:
+    into.ids[place], into.counts[place] = rows.ids[at], rows.counts[at]
+    if len(rows.recent):
+        into.recent[place] = rows.recent[at]
 
 
 @jit
@@ -80,7 +96,7 @@ def _grow(rows: Rows, row: int, most: int) -> None:
     new = rows.used[0]
     rows.used[0] = new + capacity
     for k in range(size):
-        rows.ids[new + k], rows.counts[new + k] = rows.ids[old + k], rows.counts[old + k]
+        _copy(rows, old + k, rows, new + k)
     rows.start[row], rows.capacity[row] = new, capacity
 
 
@@ -92,8 +108,7 @@ def compact(rows: Rows, into: Rows) -> None:
         into.start[row], into.capacity[row], into.size[row] = used, rows.capacity[row], rows.size[row]
         into.lossy[row] = rows.lossy[row]
         for k in range(rows.size[row]):
-            into.ids[used + k] = rows.ids[rows.start[row] + k]
-            into.counts[used + k] = rows.counts[rows.start[row] + k]
+            _copy(rows, rows.start[row] + k, into, used + k)
         used += rows.capacity[row]
     into.used[0] = used
 
@@ -110,6 +125,7 @@ def count(
     seen: Rows,
     totals: Ints,
     outgoing: Longs,
+    outgoing_recent: Doubles,
     popular: Doubles,
     history: Ints,
     length: Ints,
@@ -128,7 +144,8 @@ def count(
     Only the first time that a person meets an item is counted, so that one person moves any count by at most one
     event's worth. ``history`` is [people, NEAR], newest first. Stops early when an arena may overflow: the caller
     makes room and calls again from there. Popularity is a forward decay (Cormode et al. 2009): each event adds
-    2^((time - reference) / half_life), so the order of events does not matter and an event can be subtracted.
+    2^((time - reference) / half_life), so the order of events does not matter and an event can be subtracted. So are
+    the recent transitions, with the same half-life.
     """
     room_t = len(transitions.ids) - WINDOW * most
     room_n = len(neighbours.ids) - NEAR * most
@@ -140,19 +157,24 @@ def count(
             return e
         if row_has(seen, person, item):
             continue
-        row_add(seen, person, item, 1, 1 << 30)
+        row_add(seen, person, item, 1, 0.0, 1 << 30)
         if not counted[e]:
             continue
         totals[item] += sign
-        popular[item] += sign * 2.0 ** ((times[e] - reference) / half_life)
+        weight = sign * 2.0 ** ((times[e] - reference) / half_life)
+        popular[item] += weight
         if totals[item] == 0:
             popular[item] = 0.0  # and not what rounding left of it
         n = length[person]
         for k in range(min(n, WINDOW)):
-            row_add(transitions, history[person, k], item, sign * weights[k], most)
-            outgoing[history[person, k]] += sign * weights[k]
+            before = history[person, k]
+            row_add(transitions, before, item, sign * weights[k], weight * weights[k], most)
+            outgoing[before] += sign * weights[k]
+            outgoing_recent[before] += weight * weights[k]
+            if outgoing[before] == 0:
+                outgoing_recent[before] = 0.0
         for k in range(min(n, NEAR)):
-            row_add(neighbours, history[person, k], item, sign, most)
+            row_add(neighbours, history[person, k], item, sign, 0.0, most)
         for k in range(min(n, NEAR - 1), 0, -1):
             history[person, k] = history[person, k - 1]
         history[person, 0] = item

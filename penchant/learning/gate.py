@@ -1,4 +1,6 @@
-"""Is a trained version better than version 0? Both answer the same questions, through the real engine.
+"""Is a trained version better than version 0, and how should its score and the counts be fused? The real engine tells.
+
+Both versions answer the same questions; from what the trained one knew of the candidates, the fusion is fitted.
 
 A folder of its own is made as it stood when validation begins; the model, which learned nothing of validation, is
 published there, and the events that came after are asked for and then learned, once under each version.
@@ -18,29 +20,38 @@ import torch
 from penchant.evaluation import metrics
 from penchant.evaluation.folders import learn, opened, prepare, read_log
 from penchant.evaluation.protocols import repeated, time_split
+from penchant.learning import fusing
+from penchant.learning.fusing import Collector, Examples, Weighed
 from penchant.learning.publish import publish
 from penchant.learning.recipe import Recipe
 from penchant.learning.source import Source
 from penchant.models import versions
+from penchant.models.fusion import Fusion
 from penchant.models.torch.scorer import Model
 from penchant.types import Event, Query
 
-QUESTIONS = 3000
+QUESTIONS = 10_000
 
 Count = Callable[[str, int, int], None]
 
 
 class Verdict(NamedTuple):
-    """NDCG@10 of both on the same questions, and the 95% interval of the difference (bootstrap over people)."""
+    """NDCG@10 of both on the same questions, and the 95% interval of the difference (bootstrap over people).
+
+    The trained version is asked with its score and the counts fused by lines; ``fusion`` is what it is to be published
+    with, and ``weighed`` how that was chosen.
+    """
 
     version_0: float
     trained: float
     difference: tuple[float, float]
     questions: int
+    fusion: Fusion
+    weighed: Weighed | None = None
 
     @property
     def passed(self) -> bool:
-        return self.trained > self.version_0
+        return max(self.trained, self.weighed.best if self.weighed else 0.0) > self.version_0
 
 
 def compare(source: Source, model: Model, recipe: Recipe, moment: float, folder: Path, count: Count) -> Verdict:
@@ -59,7 +70,8 @@ def _compared(source: Source, model: Model, recipe: Recipe, moment: float, folde
 
     def publish_there(prepared: Path) -> None:
         with Source(prepared) as there:
-            publish(prepared / "versions", there, carried(model, source, there), recipe, epochs=0, metrics={})
+            moved = carried(model, source, there)
+            publish(prepared / "versions", there, moved, recipe, epochs=0, metrics={}, fusion=fusing.lines())
 
     prepare(folder / "v0", world._replace(train=publish_there), cut.train, count)
     shutil.copytree(folder / "v0", folder / "trained")
@@ -69,14 +81,19 @@ def _compared(source: Source, model: Model, recipe: Recipe, moment: float, folde
     rows = [row - len(cut.train) for row in rows if row >= len(cut.train)]
     rows = rows[:: max(1, len(rows) // QUESTIONS)]
     if not rows:
-        return Verdict(0.0, 0.0, (0.0, 0.0), 0)
-    found = {name: _ask(folder / name, cut.test, rows, name, count) for name in ("v0", "trained")}
+        return Verdict(0.0, 0.0, (0.0, 0.0), 0, fusing.lines())
     people = np.unique([cut.test[row].user or "" for row in rows], return_inverse=True)[1]
+    asked = dict(zip(rows, people.tolist(), strict=True))
+    before, _ = _ask(folder / "v0", cut.test, asked, "v0", count)
+    after, examples = _ask(folder / "trained", cut.test, asked, "trained", count)
+    fusion, weighed = fusing.fused(examples)
     return Verdict(
-        version_0=float(found["v0"].mean()),
-        trained=float(found["trained"].mean()),
-        difference=metrics.interval(found["trained"] - found["v0"], people),
+        version_0=float(before.mean()),
+        trained=float(after.mean()),
+        difference=metrics.interval(after - before, people),
         questions=len(people),
+        fusion=fusion,
+        weighed=weighed,
     )
 
 
@@ -104,14 +121,19 @@ def carried(model: Model, source: Source, there: Source) -> Model:
     return moved
 
 
-def _ask(folder: Path, events: Sequence[Event], rows: Sequence[int], name: str, count: Count) -> np.ndarray:
-    """NDCG@10 of each question; every event is learned, after it was asked for."""
-    places, asked = [], set(rows)
+def _ask(
+    folder: Path, events: Sequence[Event], asked: Mapping[int, int], name: str, count: Count
+) -> tuple[np.ndarray, Examples]:
+    """NDCG@10 of each question, and what was known of its candidates; every event is learned, after it was asked for.
+
+    ``asked``: rows of events, and the number of the person there.
+    """
+    places = []
     with opened(folder, {}) as engine:
+        collector = Collector(engine)
         for k, event in enumerate(events):
             if k in asked:
-                listed = [one.item for one in engine.recommend(Query(user=event.user, time=event.time)).items]
-                places.append(listed.index(event.item) if event.item in listed else -1)
+                places.append(collector.ask(Query(user=event.user, time=event.time), event.item or "", asked[k]))
             learn(engine, [event], (name.encode(), k))
             count(name, k + 1, len(events))
-    return metrics.gains(np.array(places, np.int64), 10)
+        return metrics.gains(np.array(places, np.int64), 10), collector.examples()

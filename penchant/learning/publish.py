@@ -16,10 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.learning.fusing import alone
 from penchant.learning.recipe import Recipe
 from penchant.learning.source import Source
 from penchant.models import cold_start, versions
 from penchant.models.fields import Fields
+from penchant.models.fusion import Fusion, in_words
 from penchant.models.heads import Heads
 from penchant.models.rating import RatingModel
 from penchant.models.runtime import Version
@@ -38,10 +40,14 @@ def publish(
     *,
     epochs: int,
     metrics: Mapping[str, float],
+    fusion: Fusion | None = None,
     heads: Heads | None = None,
     rating: RatingModel | None = None,
 ) -> Path:
-    """Write a version under ``folder``; it is not in use until somebody says so. Returns its directory."""
+    """Write a version under ``folder``; it is not in use until somebody says so. Returns its directory.
+
+    ``fusion``: how scores are made; None: the learned score alone.
+    """
     model = model.cpu().eval()
     files = {
         "item.onnx": export.item_graph(model.item),
@@ -55,6 +61,7 @@ def publish(
     if rating is not None:
         files[RATING] = rating.packed()
     manifest = _manifest(source, model, recipe, epochs, metrics)
+    manifest.fusion = fusion or alone()
     with tempfile.TemporaryDirectory(prefix="penchant-publish-") as scratch:
         draft = Version(versions.publish(Path(scratch), msgspec.structs.replace(manifest), files))
         beside = source.beside(draft)
@@ -74,8 +81,6 @@ def publish(
 
 def _manifest(source: Source, model: Model, recipe: Recipe, epochs: int, metrics: Mapping[str, float]) -> Manifest:
     encoder, histories = source.encoder, source.histories
-    fusion = cold_start.default_fusion()
-    fusion.weights = {"learned": 1.0, "transitions": 0.0, "neighbours": 0.0, "popularity": 0.0, "freshness": 0.0}
     return Manifest(
         name=recipe.size,
         kind="trained",
@@ -87,7 +92,7 @@ def _manifest(source: Source, model: Model, recipe: Recipe, epochs: int, metrics
         state_size=model.user.size,
         actions=source.weights,
         fitted_on=len(source.rows),
-        fusion=fusion,
+        fusion=alone(),
         search=cold_start.default_search(),
         fields=source.fields if recipe.fields else Fields(),
         profile=source.profile,
@@ -115,6 +120,7 @@ def card(manifest: Manifest) -> str:
     newest = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(training.newest))
     measured = "\n".join(f"- {name}: {value:.4f}" for name, value in training.metrics.items()) or "- nothing"
     recipe = "\n".join(f"- {name}: {value}" for name, value in training.recipe.items())
+    score = "\n".join(f"- {line}" for line in in_words(manifest.fusion))
     reads = ", ".join([*manifest.fields.tags, *manifest.fields.numbers, *manifest.fields.brought]) or "none"
     profile = ", ".join(manifest.profile.tags) or "nothing"
     return f"""# A {training.size} model of what comes next
@@ -129,6 +135,9 @@ Trained on {training.events:,} events of {training.people:,} people with {traini
 
 ## Measured, on events that were not learned from
 {measured}
+
+## A score is the sum of
+{score}
 
 ## Recipe
 {recipe}

@@ -2,7 +2,8 @@
 
     cut         what happened before the last tenth of the time, and after: validation
     validate    train on what was before; stop where validation does not improve; this says for how many epochs
-    gate        version 0 and this model answer the same questions, through the real engine, in a folder of its own
+    gate        version 0 and this model answer the same questions, through the real engine, in a folder of its own;
+                from the answers follows how the learned score and the counts are fused
     refit       train on everything, for as many epochs
     publish     with everybody's state folded; in use from the next moment on, if it passed the gate
 
@@ -26,6 +27,7 @@ from penchant.learning import heads as heads_of
 from penchant.learning import ratings as ratings_of
 from penchant.learning import validation
 from penchant.learning.dataset import Histories, from_moment, repeats
+from penchant.learning.fusing import lines
 from penchant.learning.gate import Verdict, compare
 from penchant.learning.heads import Calibration, Examples
 from penchant.learning.pretrain import Data, Report, Trainer
@@ -134,7 +136,7 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
     if options.gate:
         told.phase("The same questions to version 0 and to this model")
         verdict = compare(source, model, planned.recipe, planned.moment, checkpoints / "gate", told.counted)
-        found |= {"gate_ndcg10": verdict.trained, "gate_ndcg10_version_0": verdict.version_0}
+        found |= _of_gate(verdict)
     epochs = trainer.best_epoch
     if options.refit:
         told.phase(f"Training on everything, {epochs} epochs")
@@ -151,6 +153,7 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
         planned.recipe,
         epochs=epochs,
         metrics=found,
+        fusion=verdict.fusion if verdict else lines(),
         heads=heads,
         rating=rating,
     )
@@ -159,6 +162,13 @@ def train(source: Source, planned: Plan, options: Options, told: Told) -> Outcom
         versions.use_version(source.folder / "versions", path.name)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return Outcome(path, found, verdict, used)
+
+
+def _of_gate(verdict: Verdict) -> dict[str, float]:
+    found = {"gate_ndcg10": verdict.trained, "gate_ndcg10_version_0": verdict.version_0}
+    if verdict.weighed is not None and verdict.weighed.curves is not None:
+        found |= {"fusion_ndcg10_lines": verdict.weighed.lines, "fusion_ndcg10_curves": verdict.weighed.curves}
+    return found
 
 
 def _trainer(source: Source, everything: Histories, planned: Plan, checkpoint: Path, told: Told) -> Trainer:

@@ -30,7 +30,7 @@ ENOUGH = 256
 WHITEN = 0.25
 FAST, SLOW = 0.7, 0.95
 FAST_SHARE = 0.2
-FEATURES = ("text", "transitions", "neighbours", "popularity", "freshness")
+FEATURES = ("text", "transitions", "neighbours", "popularity", "freshness", "recent_transitions")
 
 Floats = NDArray[np.float32]
 
@@ -38,7 +38,7 @@ Floats = NDArray[np.float32]
 def default_fusion() -> Fusion:
     """Chosen on the validation window of the MovieLens-1M time split, see docs/log.md; never on its test window."""
     return Fusion(
-        weights={"text": 1.5, "transitions": 1.0, "neighbours": 0.3, "popularity": 0.0, "freshness": 0.05},
+        weights=dict(zip(FEATURES, (1.5, 1.0, 0.3, 0.0, 0.05, 0.0), strict=True)),
         transition_decay=0.7,
         transition_floor=0.001,
         neighbour_decay=0.9,

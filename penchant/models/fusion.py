@@ -87,3 +87,16 @@ def mixed(depths: list[int]) -> NDArray[np.float64]:
     centres = np.log1p(np.array(depths, np.float64))
     at = [math.log1p(n) for n in range(DEPTHS)]
     return np.stack([np.interp(at, centres, unit) for unit in np.eye(len(depths))], -1)
+
+
+def in_words(fusion: Fusion) -> list[str]:
+    """The sum, one line a feature: its weight, or its curve for those of whom least and most is known."""
+    if not fusion.curves:
+        return [f"{name}: {weight:g} x" for name, weight in fusion.weights.items() if weight]
+    return [f"{name}: {_drawn(fusion.curves[name], 0)} for newcomers; {_drawn(fusion.curves[name], -1)} for those "
+            "known best" for name in fusion.weights]  # fmt: skip
+
+
+def _drawn(curve: Curve, depth: int) -> str:
+    knots = np.linspace(curve.low, curve.high, len(curve.heights[depth]))
+    return ", ".join(f"{height:.2f} at {knot:.2f}" for knot, height in zip(knots, curve.heights[depth], strict=True))

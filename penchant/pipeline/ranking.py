@@ -3,6 +3,7 @@
     text         f(x) . g(y), the cosine of what the person is about and what the item is about; in a trained version
                  it is called `learned`, and is the logit of the item being next
     transitions  log(1 + P / floor), P: what followed the person's last five items, by share
+    recent_transitions   the same of decayed counts, so that what follows what lately counts most
     neighbours   log(1 + C / floor), C: shrunk cosine of co-occurrence with the last ten
     popularity   log(1 + recent popularity)
     freshness    2^(-age / 7 days) since the item was first sent

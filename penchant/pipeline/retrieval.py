@@ -22,6 +22,7 @@ DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH = 150, 200, 200, 100, 50  # the m
 MORE = 2000  # seen items that the dense source makes up for
 WITHIN_CONDITION = 500
 _SCANNED = 20_000
+_LEAST = 1e-300  # of a decay: what is older than that is nothing
 _COUNTED = 1 << 16  # an item met more often counts as met so often
 
 
@@ -69,6 +70,8 @@ class Retrieval:
             counts.transitions,
             counts.neighbours,
             counts.outgoing,
+            counts.outgoing_recent,
+            1.0 / max(counts.decay(asked.time), _LEAST),
             counts.totals,
             asked.recent,
             self._fusion.transition_decay,

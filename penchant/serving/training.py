@@ -23,6 +23,7 @@ from penchant.errors import Unavailable
 from penchant.serving import screens
 
 if TYPE_CHECKING:
+    from penchant.learning.gate import Verdict
     from penchant.learning.pretrain import Report
     from penchant.learning.train import Outcome, Plan
 
@@ -108,13 +109,22 @@ def blocks(outcome: Outcome, gated: bool) -> list[RenderableType]:
     """The gate, whether it is in use, and what to do next."""
     name, told = outcome.path.name, []
     if outcome.verdict is not None:
-        told += [_verdict_table(outcome), ""]
+        told += [_verdict_table(outcome), _fusion_of(outcome.verdict), ""]
     elif not gated:
         told.append("It was not compared with version 0 (--no-gate).")
     told.append(f"Validation: NDCG@10 {outcome.metrics['ndcg10']:.4f} "
                 f"({outcome.metrics['ndcg10_low']:.4f} to {outcome.metrics['ndcg10_high']:.4f})")  # fmt: skip
     told.append(f"\nPublished as {name}. {_use_of(outcome, name)}")
     return [*told, "Next: [bold]penchant model list[/bold]"]
+
+
+def _fusion_of(verdict: Verdict) -> str:
+    """How the learned score and the counts were put together."""
+    weighed, curves = verdict.weighed, bool(verdict.fusion.curves)
+    if weighed is None or weighed.curves is None:
+        return "Learned score and counts are added by fixed weights: too little was answered to fit curves."
+    told = f"NDCG@10 {weighed.lines:.4f} by fixed weights, {weighed.curves:.4f} by curves, on people not fitted to"
+    return f"Learned score and counts are added by {'fitted curves' if curves else 'fixed weights'}: {told}."
 
 
 def as_json(planned: Plan, outcome: Outcome) -> dict[str, object]:

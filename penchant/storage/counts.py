@@ -1,4 +1,4 @@
-"""Counts that follow every event: transitions, neighbours, popularity, and who has seen what.
+"""Counts that follow every event: transitions (ever and lately), neighbours, popularity, and who has seen what.
 
 A person's share of the counts is a function of that person's own events in log order, and all shares are sums of
 integers. So a retraction, an alias and an erasure are the same two verbs: take the old history out, put the new one
@@ -29,6 +29,7 @@ _DECAY = 0.8  # a transition over k events in between counts 0.8^k
 _REBASE = 200.0  # half-lives after which the popularity's reference moves on, far from float64's overflow
 TOP = 200
 _SPARE = 1 << 16
+_COLUMNS = ("totals", "outgoing", "outgoing_recent", "popular", "history", "length")
 
 
 class Counts:
@@ -37,9 +38,10 @@ class Counts:
     def __init__(self, neighbours: int, half_life_days: float) -> None:
         self.most, self.half_life = neighbours, half_life_days * _DAY
         self.weights = np.array([round(TRANSITION_UNIT * _DECAY**k) for k in range(WINDOW)], np.int32)
-        self.transitions, self.neighbours, self.seen = _rows(), _rows(), _rows()
+        self.transitions, self.neighbours, self.seen = _rows(decayed=True), _rows(), _rows()
         self.totals = np.zeros(0, np.int32)
         self.outgoing = np.zeros(0, np.int64)
+        self.outgoing_recent = np.zeros(0)
         self.popular = np.zeros(0)
         self.history = np.zeros((0, NEAR), np.int32)
         self.length = np.zeros(0, np.int32)
@@ -52,7 +54,7 @@ class Counts:
         """Room for people and items numbered below; the last row of people is scratch for `take_out`."""
         if items > len(self.totals):
             room = max(items, len(self.totals) * 3 // 2, 256)
-            for name in ("totals", "outgoing", "popular"):
+            for name in ("totals", "outgoing", "outgoing_recent", "popular"):
                 setattr(self, name, grown(getattr(self, name), room))
             self.transitions, self.neighbours = _taller(self.transitions, room), _taller(self.neighbours, room)
         if people + 1 > len(self.length):
@@ -95,7 +97,7 @@ class Counts:
         return self.seen.ids[start : start + self.seen.size[person]]
 
     def decay(self, now: float) -> float:
-        """What a sum in `popular` is multiplied with to stand at ``now``."""
+        """What a sum in `popular` and the recent transitions is multiplied with to stand at ``now``."""
         return float(2.0 ** min(0.0, max(-1000.0, -(now - self.reference) / self.half_life)))
 
     def most_popular(self, limit: int) -> Longs:
@@ -122,6 +124,7 @@ class Counts:
                 self.seen,
                 self.totals,
                 self.outgoing,
+                self.outgoing_recent,
                 self.popular,
                 self.history,
                 self.length,
@@ -148,7 +151,8 @@ class Counts:
         span = _REBASE * self.half_life
         reference = newest // span * span  # on a grid, so that it does not depend on how events were batched
         if reference > self.reference:
-            self.popular *= self.decay(reference)
+            for sums in (self.popular, self.outgoing_recent, self.transitions.recent):
+                sums *= self.decay(reference)
             self.reference = reference
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -156,7 +160,7 @@ class Counts:
             "count_reference": np.array(self.reference),
             "count_inexact": np.array(self.inexact),
         }
-        for name in ("totals", "outgoing", "popular", "history", "length"):
+        for name in _COLUMNS:
             out[f"count_{name}"] = getattr(self, name)
         for name in ("transitions", "neighbours", "seen"):
             rows = _repacked(getattr(self, name), 0)
@@ -165,13 +169,13 @@ class Counts:
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.reference, self.inexact = float(arrays["count_reference"]), bool(arrays["count_inexact"])
-        for name in ("totals", "outgoing", "popular", "history", "length"):
+        for name in _COLUMNS:
             setattr(self, name, arrays[f"count_{name}"])
         for name in ("transitions", "neighbours", "seen"):
             setattr(self, name, Rows(*(arrays[f"count_{name}_{field}"] for field in Rows._fields)))
 
 
-def _rows() -> Rows:
+def _rows(decayed: bool = False) -> Rows:
     return Rows(
         np.zeros(0, np.int64),
         np.zeros(0, np.int32),
@@ -179,6 +183,7 @@ def _rows() -> Rows:
         np.zeros(0, np.uint8),
         np.zeros(_SPARE, np.int32),
         np.zeros(_SPARE, np.int32),
+        np.zeros(_SPARE if decayed else 0),
         np.zeros(1, np.int64),
     )
 
@@ -202,6 +207,7 @@ def _repacked(rows: Rows, spare: int) -> Rows:
         lossy=np.zeros_like(rows.lossy),
         ids=np.zeros(room, np.int32),
         counts=np.zeros(room, np.int32),
+        recent=np.zeros(room if len(rows.recent) else 0),
         used=np.zeros(1, np.int64),
     )
     kernels.compact(rows, into)
