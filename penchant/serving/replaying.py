@@ -8,8 +8,9 @@ from types import TracebackType
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from penchant.evaluation.playing import PENCHANT
 from penchant.evaluation.plots import draw
-from penchant.evaluation.replay import PENCHANT, Figures, Plan, Report, replay
+from penchant.evaluation.replay import Figures, Plan, Report, replay
 from penchant.serving import screens
 
 
