@@ -44,7 +44,7 @@ def import_(
     data: Data = HERE,
 ) -> None:
     """Take files in. Stop it whenever you like: the same command goes on from there."""
-    parts = _planned(paths, what, _mapping(map), action)
+    parts = planned(paths, what, mapping(map), action)
     if dry_run:
         return
     with opened(data, text_threads=os.cpu_count() or 1) as engine, interruptible() as stopping:
@@ -67,17 +67,18 @@ def import_(
 # -- before and after --------------------------------------------------------------------------------------------------
 
 
-def _mapping(told: Iterable[str] | None) -> dict[str, str]:
-    mapping: dict[str, str] = {}
+def mapping(told: Iterable[str] | None) -> dict[str, str]:
+    """Words and columns as they are written after --map."""
+    found: dict[str, str] = {}
     for text in told or ():
         word, separator, column = text.partition("=")
         if not separator:
             raise InvalidInput("is not WORD=COLUMN.", field="map", value=text, way_out="Write user=member_id, say.")
-        mapping[word.strip()] = column.strip()
-    return mapping
+        found[word.strip()] = column.strip()
+    return found
 
 
-def _planned(
+def planned(
     paths: Sequence[Path],
     what: What | None,
     mapping: dict[str, str],
