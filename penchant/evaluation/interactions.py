@@ -1,6 +1,6 @@
 """Millions of interactions as arrays of numbers and pools of names; an `Event` exists while somebody looks at it.
 
-A row costs 22 bytes (person, item and action as numbers, the time), and 12 more where events have words and values.
+A row costs 18 bytes (person, item and action as numbers, the time), and 12 more where events have words and values.
 Ten million Python objects would cost ten times as much. A slice is a view: it shares the arrays and the pools.
 
 What it does not know: the context of events, which no model reads yet; and ids, which are given anew by row.

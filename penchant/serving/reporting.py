@@ -115,9 +115,11 @@ def _charts(report: Report) -> str:
     quality = bars([_point(name, found, name in _OURS) for name, found in ranked], "NDCG@10 of each way to make lists")
     late = [_point("at once" if name == NOW else name, found, True) for name, found in report.staleness.items()]
     return (
-        f'<div class="row"><section><h2>How good are the lists? <span class="dim">NDCG@10</span></h2>{quality}</section>'
-        f'<section><h2>What does staleness cost? <span class="dim">NDCG@10 of version 0 by age of states and counts'
-        f"</span></h2>{curve(late, 'NDCG@10 by age of states and counts')}</section></div>"
+        '<div class="row"><section><h2>How good are the lists? '
+        '<span class="dim">NDCG@10, with 95% intervals</span></h2>'
+        f"{quality}</section><section><h2>What does staleness cost? "
+        '<span class="dim">NDCG@10 of version 0, whose states and counts are so late</span></h2>'
+        f"{curve(late, 'NDCG@10 by age of states and counts')}</section></div>"
     )
 
 
@@ -162,8 +164,9 @@ def _examples(examples: Iterable[Example], title: Callable[[str], str]) -> str:
         before = ", ".join(map(named, example.before)) or "nothing"
         listed = "".join(f"<li{' class=hit' if item == example.next else ''}>{named(item)}</li>"
                          for item in example.listed)  # fmt: skip
-        return (f'<section><div class="dim">Before</div>{before}<div class="dim">Came next</div>'
-                f'<span class="hit">{named(example.next)}</span><div class="dim">The list</div><ol>{listed}</ol></section>')  # fmt: skip
+        return (f'<div class="tile"><div class="dim">Before</div>{before}<div class="dim">Came next</div>'
+                f'<span class="hit">{named(example.next)}</span><div class="dim">The list</div>'
+                f"<ol>{listed}</ol></div>")  # fmt: skip
 
     made = "".join(map(one, examples))
     return f'<section><h2>Questions drawn at random</h2><div class="row tiles">{made}</div></section>' if made else ""

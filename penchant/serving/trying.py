@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import typer
 from msgspec import Struct
 from rich.console import RenderableType
 from rich.markup import escape
@@ -89,7 +90,7 @@ def show(answer: Answer, told: Told, page: Path, json: bool) -> None:
     """Write the page, and print what was found."""
     write_page(page, answer.report, told)
     if json:
-        screens.out.print(msgspec.json.encode(answer).decode(), markup=False, soft_wrap=True)
+        typer.echo(msgspec.json.encode(answer))
         return
     for block in blocks(answer):
         screens.out.print(block)

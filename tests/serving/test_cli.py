@@ -96,6 +96,8 @@ def events_in(folder: Path) -> int:
             ["--data", "--size", "--seed", "--epochs", "--no-refit", "--no-gate", "--no-use", "--fresh", "--json"],
         ),
         ("model", ["list", "show", "use", "rollback", "diff"]),
+        ("try", ["--map", "--map-items", "--action", "--asked", "--people", "--no-train", "--size", "--no-texts"]),
+        ("try", ["--seen", "--seed", "--dry-run", "--report", "--json"]),
         ("serve", ["--data", "--host", "--port", "--durability"]),
         ("demo", ["--data", "--fast"]),
     ],

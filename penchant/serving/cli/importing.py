@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from penchant.errors import InvalidInput
@@ -83,6 +84,7 @@ def planned(
     what: What | None,
     mapping: dict[str, str],
     action: str | None,
+    screen: Console = screens.out,
 ) -> list[Part]:
     """The parts of all paths in the order they are taken, shown as a table."""
     from penchant.serving.importers import Wish, survey
@@ -97,7 +99,7 @@ def planned(
             table.add_row(escape(part.name), part.what, f"~{part.rows:,}", escape(columns or "events as they are"))
         for name, reason in left_out.items():
             table.add_row(f"[dim]{escape(name)}[/dim]", "[dim]left out[/dim]", "", f"[dim]{escape(reason)}[/dim]")
-    screens.out.print(table)
+    screen.print(table)
     return sorted(found, key=lambda part: _ORDER[part.what])
 
 

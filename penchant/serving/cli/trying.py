@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from penchant.serving import screens
 from penchant.serving.cli.importing import mapping, planned
 from penchant.serving.cli.options import Json
 
@@ -64,10 +65,10 @@ def try_(
     from penchant.serving import trying
 
     with tempfile.TemporaryDirectory(prefix="penchant-try-") as folder:
-        scratch, words = Path(folder), mapping(map)
-        parts = planned([trying.unpacked(file, scratch)], None, words, action)
+        scratch, screen = Path(folder), screens.errors if json else screens.out
+        parts = planned([trying.unpacked(file, scratch)], None, mapping(map), action, screen)
         if items is not None:
-            parts = planned([trying.unpacked(items, scratch)], "items", mapping(map_items), None) + parts
+            parts = planned([trying.unpacked(items, scratch)], "items", mapping(map_items), None, screen) + parts
         if dry_run:
             return
         workers = min(2, os.cpu_count() or 1)
