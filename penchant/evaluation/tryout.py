@@ -12,7 +12,6 @@ The moments of items are not looked at: all of them are there from the beginning
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -146,27 +145,25 @@ def try_out(
     items: Sequence[Event],
     settings: Settings,
     options: Options,
+    scratch: Path,
     progress: Progress,
     train: Callable[[Path], bool] | None = None,
 ) -> Report:
     """Try all ways on a log in time order. Raises InvalidInput where nothing can be said.
 
-    ``train`` is called with a closed folder as it stands at the split; it may publish a version there and say so.
+    ``scratch``: a folder to work in, which may hold the `encoder` already. ``train`` is called with a closed folder as
+    it stands at the split; it may publish a version there and say so.
     """
     check(log)
     first = _split(log)
     chosen = _choose(log, first, settings, options)
     catalogue = _catalogue(log, items)
-    with tempfile.TemporaryDirectory(prefix="penchant-try-") as scratch:
-        folder, source = Path(scratch) / "learned", Path(scratch) / "settings"
-        source.mkdir()
-        write_settings(source, msgspec.structs.replace(settings, snapshot_every=_NEVER))
-        prepare(folder, World(catalogue, source=source), log[:first], progress)
-        played = play_all(folder, chosen.questions, _runs(options), options.workers, progress)
-        if train is not None and train(folder):
-            size = len(chosen.questions.rows)
-            run = Run(TRAINED)
-            played[TRAINED] = play(folder, chosen.questions, run, lambda done: progress(TRAINED, done, size))
+    folder, size = scratch / "learned", len(chosen.questions.rows)
+    write_settings(scratch, msgspec.structs.replace(settings, snapshot_every=_NEVER))
+    prepare(folder, World(catalogue, source=scratch), log[:first], progress)
+    played = play_all(folder, chosen.questions, _runs(options), options.workers, progress)
+    if train is not None and train(folder):
+        played[TRAINED] = play(folder, chosen.questions, Run(TRAINED), lambda done: progress(TRAINED, done, size))
     return _report(log, first, chosen, played, len(catalogue))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,11 +15,11 @@ from rich.console import RenderableType
 from rich.markup import escape
 
 from penchant.config import Settings, load_settings
-from penchant.errors import PenchantError
+from penchant.errors import InvalidInput, PenchantError
 from penchant.evaluation.asking import Seen
 from penchant.evaluation.expectations import expectations
 from penchant.evaluation.interactions import Interactions
-from penchant.evaluation.tryout import NOW, Options, Report, of_some_people, try_out
+from penchant.evaluation.tryout import LEAST, NOW, Options, Report, of_some_people, try_out
 from penchant.parts import NO_ENCODER, encoder_of
 from penchant.pipeline.items import render
 from penchant.serving import screens
@@ -64,6 +65,7 @@ def run(parts: Sequence[Part], dials: Dials, scratch: Path) -> tuple[Answer, Tol
     settings = load_settings(scratch)
     with ReplayProgress(screens.errors) as progress:
         gathered = gather(parts, settings, progress)
+        _check_used(gathered)
         log = of_some_people(gathered.log, dials.people, dials.seed)
         notes = [*_notes(gathered), *_of_people(gathered.log, log)]
         unread = _unread(gathered.items, dials, settings, scratch)
@@ -74,7 +76,7 @@ def run(parts: Sequence[Part], dials: Dials, scratch: Path) -> tuple[Answer, Tol
             settings.encoder = NO_ENCODER
         items, options = gathered.items, Options(dials.asked, dials.workers, not unread, dials.seen, dials.seed)
         del gathered  # of a large log, what was not drawn need not be held any more
-        report = try_out(log, items, settings, options, progress, None if untrained else trainer)
+        report = try_out(log, items, settings, options, scratch, progress, None if untrained else trainer)
     notes += trainer.notes
     names = ", ".join(part.name for part in parts)
     read = [(part.name, part.what, columns(part)) for part in parts]
@@ -114,11 +116,25 @@ def blocks(answer: Answer) -> list[RenderableType]:
 # -- what is said beside the figures -----------------------------------------------------------------------------------
 
 
+def _check_used(gathered: Gathered) -> None:
+    """Too few events are one thing, and events of which none could be used another."""
+    if len(gathered.log) < LEAST and gathered.refused:
+        raise InvalidInput(
+            f"so few events could be used. {_refused(gathered)}",
+            field="events",
+            value=len(gathered.log),
+            way_out="--map says which column is which.",
+        )
+
+
+def _refused(gathered: Gathered) -> str:
+    reasons = "; ".join(f"{reason} ({count:,})" for reason, count in gathered.refused.most_common(_REASONS))
+    return f"{gathered.refused.total():,} rows could not be read: {reasons}."
+
+
 def _notes(gathered: Gathered) -> Iterator[str]:
-    total = gathered.refused.total()
-    if total:
-        reasons = "; ".join(f"{reason} ({count:,})" for reason, count in gathered.refused.most_common(_REASONS))
-        yield f"{total:,} rows could not be read: {reasons}."
+    if gathered.refused:
+        yield _refused(gathered)
     for kind, count in gathered.left_out.items():
         yield f"About {count:,} rows of kind {kind} are not looked at here."
     if gathered.added:
@@ -193,5 +209,6 @@ def unpacked(path: Path, scratch: Path) -> Path:
 
     if not path.is_file() or not is_parquet(path):
         return path
+    folder = Path(tempfile.mkdtemp(prefix="rows-", dir=scratch))
     with ReplayProgress(screens.errors) as progress:
-        return as_json_lines(path, scratch, lambda done, of: progress(path.name, done, of))
+        return as_json_lines(path, folder, lambda done, of: progress(path.name, done, of))

@@ -24,6 +24,7 @@ from penchant.evaluation.tryout import (
     of_some_people,
     try_out,
 )
+from tests.conftest import temporary_folder
 from tests.evaluation.worlds import START, items
 
 SIZE, STEPS, PEOPLE = 30, 20, 40
@@ -40,7 +41,8 @@ def circle_walk() -> Interactions:
 
 
 def tried(log: Interactions, options: Options = HERE, train: object = None) -> Report:
-    return try_out(log, items(SIZE), Settings(encoder="none"), options, silent, train)  # type: ignore[arg-type]
+    with temporary_folder() as scratch:
+        return try_out(log, items(SIZE), Settings(encoder="none"), options, scratch, silent, train)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +57,27 @@ def test_what_always_follows_beats_popularity_and_the_interval_says_so(report: R
     assert report.gains["popularity"].sure
 
 
-def test_lists_made_once_an_hour_and_states_an_hour_late_know_too_little(report: Report) -> None:
+def test_where_what_is_touched_since_gives_the_next_step_away_lateness_costs_nothing(report: Report) -> None:
+    """Whoever walks on is expected at the first item that was not seen."""
     assert list(report.staleness) == [NOW, "1 s", "60 s", "10 min", "1 h"]
     assert report.staleness[NOW] == report.lists[VERSION_0]
+    assert report.gains["1 h"].value == 0.0
+    assert "does not show on these events" in " ".join(expectations(report))
+
+
+def test_where_strangers_take_a_new_path_lists_that_are_late_do_not_know_it() -> None:
+    """They come one after the other, and take a step a minute: a minute late, the last step is known."""
+    strangers = interactions([*circle_walk(), *(
+        Event(user=f"q{person}", action="click", item=f"i{5 * step}", time=START + 5000 + 60 * (4 * person + step))
+        for person in range(22) for step in range(4)
+    )])  # fmt: skip
+    report = tried(strangers)
+    assert report.gains["60 s"].value == 0.0
     assert report.gains["10 min"].low > 0
-    assert report.lists[HOURLY].ndcg10 < report.lists[VERSION_0].ndcg10
+    assert report.gains["1 h"].value >= report.gains["10 min"].value
+    assert report.gains[HOURLY].low > 0
+    assert "Freshness matters here" in " ".join(expectations(report))
+    assert 0.2 < report.newcomers < 0.3
 
 
 def test_the_last_tenth_is_asked_and_counted(report: Report) -> None:
@@ -82,7 +100,6 @@ def test_the_words_say_by_how_much_and_that_it_is_little_data(report: Report) ->
     assert too_little(report)
     assert told.startswith("This is too little data")
     assert "than popularity does" in told or "as well as popularity does" in told
-    assert "Freshness matters here" in told
     assert "texts were not read" in told
 
 

@@ -58,7 +58,7 @@ def test_try_shows_the_columns_the_figures_and_what_to_expect_and_leaves_only_th
     told = " ".join(told.split())
     assert code == 0
     for said in ("user: user_id, item: item_id, action: \"click\", time: timestamp (seconds)", "hourly lists",
-                 "penchant, version 0", "popularity", "item neighbours", "10 min late", "Freshness matters here",
+                 "penchant, version 0", "popularity", "item neighbours", "10 min late", "This is too little data",
                  "Nothing was trained, as asked for.", "penchant-try.html"):  # fmt: skip
         assert said in told, said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "penchant-try.html", "scratch"]
@@ -135,7 +135,7 @@ def test_json_lines_that_are_events_already_are_tried_and_what_is_not_looked_at_
         (csv("user_id,item_id,timestamp", [("ann", f"i{k}", k) for k in range(200)]), "all events are of one person"),
         (csv("user_id,item_id,timestamp", [(u, i, 1_600_000_000) for u, i, _ in rows()]), "happened at the same time"),
         (csv("item_id,title", [(f"i{k}", f"Film {k}") for k in range(200)]), "none of the files holds events"),
-        (csv("user_id,item_id,timestamp", [(u, i, 9_000_000_000) for u, i, _ in rows()]), "at least 100 events"),
+        (csv("user_id,item_id,timestamp", [(u, i, 9_000_000_000) for u, i, _ in rows()]), "in the future. (800)"),
         ("one line of words\nand another\n", "not cut into columns"),
         ("\0\0\0\0", "not text in utf-8"),
     ],
