@@ -45,7 +45,7 @@ def _popularity(report: Report) -> Iterator[str]:
     if not gain.sure:
         yield f"Version 0, without training, cannot be told from popularity here: {told}."
     elif gain.value > 0:
-        yield f"Version 0, without training, orders {_times(ours.ndcg10, theirs.ndcg10)} popularity does: {told}."
+        yield f"Version 0, without training, orders {_times(ours.ndcg10, theirs.ndcg10)} popularity: {told}."
     else:
         yield f"Popularity orders better than version 0 here: {told}. Train on your events, or send items' texts."
     yield (f"Of ten places, the item that people turned to next stood in one for {ours.hr10:.1%} of the events "
@@ -98,9 +98,7 @@ def _freshness(report: Report) -> Iterator[str]:
     fresh = report.staleness[NOW].ndcg10
     costs = {name: report.gains[name] for name in report.staleness if name != NOW}
     sure = [name for name, gain in costs.items() if gain.sure and gain.value > 0]
-    pace = (
-        f" Half of the events come within {_duration(report.gap)} of the same person's last one." if report.gap else ""
-    )
+    pace = _pace(report.gap)
     if not sure:
         yield f"That states and counts are up to an hour late does not show on these events.{pace}"
         return
@@ -108,12 +106,18 @@ def _freshness(report: Report) -> Iterator[str]:
     yield f"Freshness matters here. Of version 0's NDCG@10 is lost: {lost}.{pace}"
 
 
+def _pace(gap: float | None) -> str:
+    if gap is None:
+        return ""
+    return f" Half of the events come within {_duration(gap)} of the same person's last one."
+
+
 def _hourly(report: Report) -> Iterator[str]:
     gain, theirs = report.gains[HOURLY], report.lists[HOURLY].ndcg10
     if report.whole_days:
         return
     if gain.sure and gain.value > 0:
-        yield (f"The same lists made once an hour reach {theirs:.3f}; making them at the moment of asking is worth "
+        yield (f"The same lists made once an hour reach {theirs:.3f}; made when they are asked for, they are better "
                f"{_by(gain)}.")  # fmt: skip
     else:
         yield f"Lists made once an hour ({theirs:.3f}) cannot be told from lists made when they are asked for."
@@ -142,9 +146,8 @@ def _times(ours: float, theirs: float) -> str:
     return f"{ratio:.1f} times as well as" if ratio >= 2 else f"{ratio - 1:.0%} better than"
 
 
-def _duration(seconds: float | None) -> str:
-    seconds = seconds or 0.0
-    for size, unit in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+def _duration(seconds: float) -> str:
+    for size, unit in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds" if seconds >= 2 else "a second"
+    return "a second"

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import Manager, get_context
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +58,7 @@ class Run(NamedTuple):
     name: str
     lag: float = 0.0
     every: float = 0.0
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = {}  # travels to another process
     simple: bool = False
 
     def made(self, moment: float) -> float:

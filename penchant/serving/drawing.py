@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-_WIDTH = 640
-_LABELS = 160  # for names, left of the bars
+_WIDTH = 520
+_LABELS = 150  # for names, left of the bars
 _VALUES = 60  # for numbers, right of them
 _ROW = 30
-_HEIGHT, _TOP, _BOTTOM, _LEFT = 260, 30, 36, 46
+_HEIGHT, _TOP, _BOTTOM, _LEFT, _SIDE = 236, 28, 34, 46, 30
 
 
 class Point(NamedTuple):
@@ -53,8 +53,8 @@ def _bar(point: Point, top: float, across) -> str:  # type: ignore[no-untyped-de
 def curve(points: Sequence[Point], title: str) -> str:
     """One point a name, evenly apart, joined by a line; the vertical axis begins at 0."""
     most = max(*(point.high for point in points), 1e-9)
-    step = (_WIDTH - _LEFT - 60) / max(len(points) - 1, 1)
-    places = [(_LEFT + 30 + step * k, _up(point.value, most)) for k, point in enumerate(points)]
+    step = (_WIDTH - _LEFT - 2 * _SIDE) / max(len(points) - 1, 1)
+    places = [(_LEFT + _SIDE + step * k, _up(point.value, most)) for k, point in enumerate(points)]
     axis = [f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{_up(value, most):.1f}" y2="{_up(value, most):.1f}"/>'
             f'<text class="tick" x="{_LEFT - 8}" y="{_up(value, most) + 4:.1f}" text-anchor="end">{value:.3f}</text>'
             for value in (0.0, most / 2, most)]  # fmt: skip
@@ -68,10 +68,11 @@ def _up(value: float, most: float) -> float:
 
 
 def _dot(point: Point, x: float, y: float, most: float) -> str:
+    above = _up(point.high, most) - 8
     return (
         f"{_whisker(x, _up(point.low, most), x, _up(point.high, most))}"
         f'<circle class="ours" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
-        f'<text class="value" x="{x + 10:.1f}" y="{y - 8:.1f}">{point.value:.3f}</text>'
+        f'<text class="value" x="{x:.1f}" y="{above:.1f}" text-anchor="middle">{point.value:.3f}</text>'
         f'<text class="name" x="{x:.1f}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(point.name)}</text>'
     )
 

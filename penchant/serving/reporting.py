@@ -28,7 +28,7 @@ body { margin: 0; background: var(--back); color: var(--text); font: 16px/1.55 s
 main { max-width: 1080px; margin: 0 auto; padding: 40px 20px 60px; }
 h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 6px; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 0 0 12px; }
-.dim, caption, th { color: var(--dim); }
+.dim, th { color: var(--dim); font-weight: 400; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 18px; }
 .tiles { grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); margin-top: 24px; }
 section, .tile { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 18px 20px;
@@ -40,7 +40,7 @@ section { margin-top: 18px; } .row > section { margin-top: 18px; }
 ul { margin: 0; padding-left: 20px; } li { margin: 6px 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th { font-weight: 500; } th, td { text-align: right; padding: 5px 8px; border-bottom: 1px solid var(--line); }
+th, td { text-align: right; padding: 5px 8px; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; } tr.ours td { font-weight: 600; }
 tr.ours td:first-child { color: var(--ours); }
 ol { margin: 6px 0 0; padding-left: 24px; } .hit { color: var(--ours); font-weight: 600; }
