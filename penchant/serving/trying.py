@@ -46,6 +46,7 @@ class Dials(NamedTuple):
     texts: bool
     train: bool | None
     size: str
+    epochs: int | None
     seen: Seen
     seed: int
 
@@ -69,7 +70,7 @@ def run(parts: Sequence[Part], dials: Dials, scratch: Path) -> tuple[Answer, Tol
         log = of_some_people(gathered.log, dials.people, dials.seed)
         notes = [*_notes(gathered), *_of_people(gathered.log, log)]
         unread = _unread(gathered.items, dials, settings, scratch)
-        trainer = _Trainer(dials.size, progress)
+        trainer = _Trainer(dials, progress)
         untrained = _untrained(dials, log)
         notes += [text for text in (unread, untrained) if text]
         if unread:
@@ -179,13 +180,14 @@ def _titles(items: Sequence[Event]) -> Callable[[str], str]:
 class _Trainer:
     """Trains in a folder, as `penchant train` does but for the gate, and says why where it could not."""
 
-    def __init__(self, size: str, progress: ReplayProgress) -> None:
-        self._size, self._progress, self._phase = size, progress, "training"
+    def __init__(self, dials: Dials, progress: ReplayProgress) -> None:
+        self._size, self._progress, self._phase = dials.size, progress, "training"
+        self._changed = {"epochs": dials.epochs} if dials.epochs is not None else {}
         self.notes: list[str] = []
 
     def __call__(self, folder: Path) -> bool:
         train = learner()
-        options = train.Options(size=self._size, gate=False)
+        options = train.Options(size=self._size, gate=False, changed=self._changed)
         try:
             with train.opened(folder, options) as source:
                 planned = train.plan(source, options)

@@ -190,7 +190,7 @@ def test_training_that_was_asked_for_without_torch_is_refused_before_the_work(
 
 def test_with_torch_a_model_is_trained_and_asked(penchant: Penchant, log: Path) -> None:
     pytest.importorskip("torch")
-    code, told, _ = penchant("try", str(log), "--train", "--json")
+    code, told, _ = penchant("try", str(log), "--train", "--epochs", "1", "--json")
     answer = json.loads(told)
     assert code == 0
     assert "penchant, trained" in answer["report"]["lists"], answer["notes"]

@@ -46,10 +46,16 @@ def try_(
         int, typer.Option(min=100, help="About how many events to ask, at most: the time it takes. People are drawn.")
     ] = 10_000,
     people: Annotated[
-        int, typer.Option(min=100, help="Of more people than this, so many are drawn: the memory it takes.")
-    ] = 200_000,
+        int,
+        typer.Option(
+            min=100,
+            help="Of more people than this, so many are drawn: the memory it takes, about 4 KB "
+            "for each in each of two engines.",
+        ),
+    ] = 100_000,  # fmt: skip
     train: Train = None,
     size: Annotated[Literal["small", "medium", "large"], typer.Option(help="Of the model that is trained.")] = "small",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the training, at most.")] = None,
     texts: Annotated[bool, typer.Option("--texts/--no-texts", help="Read the texts of items.")] = True,
     seen: Seen = "ever",
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
@@ -72,6 +78,6 @@ def try_(
         if dry_run:
             return
         workers = min(2, os.cpu_count() or 1)
-        dials = trying.Dials(asked, people, workers, texts, train, size, seen, seed)
+        dials = trying.Dials(asked, people, workers, texts, train, size, epochs, seen, seed)
         answer, told = trying.run(parts, dials, scratch)
     trying.show(answer, told, report, json)
