@@ -52,7 +52,7 @@ def try_(
             help="Of more people than this, so many are drawn: the memory it takes, about 4 KB "
             "for each in each of two engines.",
         ),
-    ] = 100_000,  # fmt: skip
+    ] = 100_000,
     train: Train = None,
     size: Annotated[Literal["small", "medium", "large"], typer.Option(help="Of the model that is trained.")] = "small",
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the training, at most.")] = None,
