@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -148,6 +149,18 @@ def test_what_cannot_be_tried_is_refused_with_the_way_out(
     assert code == 2
     assert said in " ".join(re.sub("[│╭╮╰╯─]", " ", told).split()).lower()
     assert not (tmp_path / "penchant-try.html").exists()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_trial_that_is_ended_from_outside_leaves_nothing_behind(
+    penchant: Penchant, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: object) -> None:
+        assert list((tmp_path / "scratch").iterdir())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(trying, "try_out", ended)
+    assert penchant("try", str(log), "--no-train")[0] == 128 + signal.SIGTERM
     assert list((tmp_path / "scratch").iterdir()) == []
 
 

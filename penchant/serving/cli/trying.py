@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Literal
 
 import typer
@@ -12,6 +17,8 @@ import typer
 from penchant.serving import screens
 from penchant.serving.cli.importing import mapping, planned
 from penchant.serving.cli.options import Json
+
+_KILLED = 128  # what a shell adds to the number of the signal
 
 Map = Annotated[
     list[str] | None,
@@ -70,7 +77,7 @@ def try_(
     """
     from penchant.serving import trying
 
-    with tempfile.TemporaryDirectory(prefix="penchant-try-") as folder:
+    with ending_in_order(), tempfile.TemporaryDirectory(prefix="penchant-try-") as folder:
         scratch, screen = Path(folder), screens.errors if json else screens.out
         parts = planned([trying.unpacked(file, scratch)], None, mapping(map), action, screen)
         if items is not None:
@@ -81,3 +88,17 @@ def try_(
         dials = trying.Dials(asked, people, workers, texts, train, size, epochs, seen, seed)
         answer, told = trying.run(parts, dials, scratch)
     trying.show(answer, told, report, json)
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """SIGTERM ends this as an error does: what people did must not stay behind in a scratch folder."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(_KILLED + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
