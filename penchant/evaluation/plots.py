@@ -6,7 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from penchant.evaluation.replay import PENCHANT, Figures, Report
+from penchant.evaluation.playing import PENCHANT
+from penchant.evaluation.replay import Figures, Report
 
 _OURS, _OTHERS, _LINE = "#c2410c", "#94a3b8", "#1f2937"
 

@@ -8,17 +8,13 @@ The staleness table asks the same questions of an engine that learns of events s
 system with hourly lists, or one that refreshes every ten minutes, does to its users. Only states and counts are late:
 what the person has seen since is still taken out of the list, so that it is not the repetition that is measured.
 
-Each lag runs in a process of its own, on a copy of the folder as it stood at the split.
+Each lag runs in a process of its own, on a copy of the folder as it stood at the split (`playing`).
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import Manager, get_context
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -27,15 +23,14 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from penchant.engine import Engine
 from penchant.errors import InvalidInput
 from penchant.evaluation import baselines, metrics
-from penchant.evaluation.folders import Progress, World, opened, prepare, read_log, silent
+from penchant.evaluation.folders import Progress, World, prepare, read_log, silent
+from penchant.evaluation.playing import PENCHANT, Questions, Run, play_all
 from penchant.evaluation.protocols import moment_of
-from penchant.types import Event, Query
+from penchant.types import Event
 
 LAGS = {"0 s": 0.0, "1 s": 1.0, "60 s": 60.0, "10 min": 600.0, "1 h": 3600.0, "1 day": 86_400.0}
-PENCHANT = "penchant"
 _K = (10, 20)
 
 
@@ -124,80 +119,13 @@ def _play_all(
     folder: Path, plan: Plan, first: int, lags: Sequence[str], workers: int, progress: Progress
 ) -> dict[str, NDArray[np.int64]]:
     """Places under Penchant and each baseline, and under each lag."""
-    test = _Test(list(plan.events[first:]), plan.every, dict(plan.settings))
-    size = len(test.events)
-    if not lags:
-        return _play(folder, test, 0.0, lambda done: progress("0 s", done, size))
-    with Manager() as manager, ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        told = manager.Queue()
-        running: dict[Future[dict[str, NDArray[np.int64]]], str] = {}
-        for name in ("0 s", *lags):
-            copy = folder.with_name(f"lag-{LAGS[name]:g}")
-            shutil.copytree(folder, copy)
-            running[pool.submit(_play_told, copy, test, name, told)] = name
-        return _gather(running, told, size, progress)
-
-
-def _gather(running: dict[Future[Any], str], told: Any, size: int, progress: Progress) -> dict[str, NDArray[np.int64]]:
-    found: dict[str, NDArray[np.int64]] = {}
-    while running:
-        done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-        while not told.empty():
-            name, count = told.get()
-            progress(name, count, size)
-        for future in done:
-            name, places = running.pop(future), future.result()
-            found |= places if name == "0 s" else {name: places[PENCHANT]}
-            progress(name, size, size)
-    return found
-
-
-class _Test(NamedTuple):
-    events: list[Event]
-    every: int
-    settings: dict[str, Any]
-
-
-def _play_told(folder: Path, test: _Test, name: str, told: Any) -> dict[str, NDArray[np.int64]]:
-    """In a process of its own."""
-    return _play(folder, test, LAGS[name], lambda done: told.put((name, done)))
-
-
-def _play(folder: Path, test: _Test, lag: float, tell: Callable[[int], None]) -> dict[str, NDArray[np.int64]]:
-    """Ask, note the place, learn; events are learned ``lag`` seconds late (0: as soon as they happened)."""
-    names = (PENCHANT, *baselines.BASELINES) if lag == 0 else (PENCHANT,)
-    places = {name: np.full(-(-len(test.events) // test.every), -1, np.int64) for name in names}
-    unseen: deque[Event] = deque()
-    with opened(folder, test.settings) as engine:
-        for k, event in enumerate(test.events):
-            if k % test.every == 0:
-                _learn_until(engine, unseen, (event.time or 0.0) - lag if lag else float("inf"), k)
-                for name, place in _ask(engine, event, unseen, baseline=lag == 0).items():
-                    places[name][k // test.every] = place
-            unseen.append(event)
-            if k % 1000 == 0:
-                tell(k)
-    return places
-
-
-def _learn_until(engine: Engine, unseen: deque[Event], moment: float, done: int) -> None:
-    batch = []
-    while unseen and (unseen[0].time or 0.0) <= moment:
-        batch.append(unseen.popleft())
-    if batch:
-        engine.ingest(batch, source=(b"replay-test", done))
-
-
-def _ask(engine: Engine, event: Event, unseen: deque[Event], baseline: bool) -> dict[str, int]:
-    since = {one.item for one in unseen if one.user == event.user}
-    slate = engine.recommend(Query(user=event.user, time=event.time, limit=_K[-1] + len(since)))
-    listed = [candidate.item for candidate in slate.items if candidate.item not in since]
-    found = {PENCHANT: listed.index(event.item) if event.item in listed else -1}
-    if baseline:
-        number = engine.parts.log.items.get(event.item or "")
-        person = engine.parts.log.people.get(event.user or "")
-        found |= baselines.places(engine, number, engine.parts.counts.seen_by(person))
-    return found
+    events = list(plan.events[first:])
+    person = _numbers([event.user for event in events])
+    time = np.array([event.time or 0.0 for event in events], np.float64)
+    asked = Questions(events, person, time, np.arange(0, len(events), plan.every))
+    runs = [Run(name, lag=LAGS[name], settings=dict(plan.settings), simple=name == "0 s") for name in ("0 s", *lags)]
+    played = play_all(folder, asked, runs, workers, progress)
+    return played["0 s"].places | {name: played[name].places[PENCHANT] for name in lags}
 
 
 def _numbers(names: Sequence[str | None]) -> NDArray[np.int64]:

@@ -8,8 +8,9 @@ from types import TracebackType
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from penchant.evaluation.playing import PENCHANT
 from penchant.evaluation.plots import draw
-from penchant.evaluation.replay import PENCHANT, Figures, Plan, Report, replay
+from penchant.evaluation.replay import Figures, Plan, Report, replay
 from penchant.serving import screens
 
 
@@ -24,7 +25,7 @@ class ReplayProgress:
     def __call__(self, what: str, done: int, of: int) -> None:
         if what not in self._tasks:
             self._tasks[what] = self._progress.add_task(what, total=of)
-        self._progress.update(self._tasks[what], completed=done)
+        self._progress.update(self._tasks[what], completed=done, total=of)
 
     def __enter__(self) -> ReplayProgress:
         self._progress.start()
@@ -47,10 +48,12 @@ def show(plan: Plan, lags: list[str], picture: Path) -> Report:
 
 
 def blocks(report: Report) -> list[RenderableType]:
-    quality = _table("lists by", report.figures, f"Predict, then learn: {report.events:,} events after the split")
+    quality = figures_table(
+        "lists by", report.figures, f"Predict, then learn: {report.events:,} events after the split"
+    )
     if len(report.staleness) < 2:
         return [quality]
-    stale = _table("state and counts are", {f"{name} old": found for name, found in report.staleness.items()},
+    stale = figures_table("state and counts are", {f"{name} old": found for name, found in report.staleness.items()},
                    "What staleness costs")  # fmt: skip
     return [quality, "", stale, "", in_words(report)]
 
@@ -67,12 +70,13 @@ def in_words(report: Report) -> str:
     )
 
 
-def _table(first: str, rows: dict[str, Figures], title: str) -> RenderableType:
+def figures_table(first: str, rows: dict[str, Figures], title: str) -> RenderableType:
+    """One row a way to make lists, Penchant's own in bold."""
     made = screens.table(first, "HR@10", "NDCG@10", "95% interval", "HR@20", "NDCG@20", title=title,
                          right=("HR@10", "NDCG@10", "HR@20", "NDCG@20"))  # fmt: skip
     for name, found in rows.items():
         low, high = found.ndcg10_interval
-        style = "bold" if name in (PENCHANT, "0 s old") else ""
+        style = "bold" if name in ("0 s old", "at once") or name.startswith(PENCHANT) else ""
         made.add_row(name, f"{found.hr10:.4f}", f"{found.ndcg10:.4f}", f"{low:.4f} to {high:.4f}",
                      f"{found.hr20:.4f}", f"{found.ndcg20:.4f}", style=style)  # fmt: skip
     return made

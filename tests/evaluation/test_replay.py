@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from penchant import Engine, Event, InvalidInput
+from penchant.evaluation.playing import PENCHANT
 from penchant.evaluation.plots import draw
-from penchant.evaluation.replay import PENCHANT, Plan, plan_of, replay
+from penchant.evaluation.replay import Plan, plan_of, replay
 from tests.evaluation.worlds import NO_TEXT, PEOPLE, ROUND, START, items, split_at, walk
 
 

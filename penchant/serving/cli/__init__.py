@@ -18,7 +18,7 @@ import typer
 
 from penchant.errors import InvalidInput, NotFound
 from penchant.serving import screens
-from penchant.serving.cli import asking, evaluating, importing, modelling, replaying, running, training
+from penchant.serving.cli import asking, evaluating, importing, modelling, replaying, running, training, trying
 
 DEBUG = "--debug"
 INTERRUPTED = 130
@@ -40,12 +40,14 @@ def penchant(
 ) -> None:
     """Real-time personalization that understands content.
 
-    Start with [bold]penchant demo[/bold]. With your own data: [bold]init[/bold], [bold]import[/bold],
-    then [bold]recommend[/bold] or [bold]serve[/bold], and [bold]train[/bold] once people have done things.
+    Start with [bold]penchant demo[/bold], or [bold]try[/bold] it on a file of your own. Then: [bold]init[/bold],
+    [bold]import[/bold], [bold]recommend[/bold] or [bold]serve[/bold], and [bold]train[/bold] once people have done
+    things.
     """
 
 
 app.command()(running.demo)
+app.command("try")(trying.try_)
 app.command()(running.init)
 app.command("import")(importing.import_)
 app.command()(asking.recommend)

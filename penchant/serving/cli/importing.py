@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from penchant.errors import InvalidInput
@@ -44,7 +45,7 @@ def import_(
     data: Data = HERE,
 ) -> None:
     """Take files in. Stop it whenever you like: the same command goes on from there."""
-    parts = _planned(paths, what, _mapping(map), action)
+    parts = planned(paths, what, mapping(map), action)
     if dry_run:
         return
     with opened(data, text_threads=os.cpu_count() or 1) as engine, interruptible() as stopping:
@@ -67,21 +68,23 @@ def import_(
 # -- before and after --------------------------------------------------------------------------------------------------
 
 
-def _mapping(told: Iterable[str] | None) -> dict[str, str]:
-    mapping: dict[str, str] = {}
+def mapping(told: Iterable[str] | None) -> dict[str, str]:
+    """Words and columns as they are written after --map."""
+    found: dict[str, str] = {}
     for text in told or ():
         word, separator, column = text.partition("=")
         if not separator:
             raise InvalidInput("is not WORD=COLUMN.", field="map", value=text, way_out="Write user=member_id, say.")
-        mapping[word.strip()] = column.strip()
-    return mapping
+        found[word.strip()] = column.strip()
+    return found
 
 
-def _planned(
+def planned(
     paths: Sequence[Path],
     what: What | None,
     mapping: dict[str, str],
     action: str | None,
+    screen: Console = screens.out,
 ) -> list[Part]:
     """The parts of all paths in the order they are taken, shown as a table."""
     from penchant.serving.importers import Wish, survey
@@ -96,7 +99,7 @@ def _planned(
             table.add_row(escape(part.name), part.what, f"~{part.rows:,}", escape(columns or "events as they are"))
         for name, reason in left_out.items():
             table.add_row(f"[dim]{escape(name)}[/dim]", "[dim]left out[/dim]", "", f"[dim]{escape(reason)}[/dim]")
-    screens.out.print(table)
+    screen.print(table)
     return sorted(found, key=lambda part: _ORDER[part.what])
 
 
