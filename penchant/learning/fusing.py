@@ -31,12 +31,12 @@ Longs = NDArray[np.int64]
 
 KEPT = 200  # candidates of a question, the best by the lines: what is far behind teaches nothing
 GAIN = 0.005  # of NDCG@10, by which curves must be better than lines
-LEAST = 500  # answered questions to fit curves to
+LEAST, MOST = 500, 4000  # answered questions to fit curves to
 FREE = frozenset({"popularity", "freshness"})  # more of it may speak against an item; of all else it never does
 _DEPTHS = [0, 1, 4, 16, DEPTHS - 1]
 _PIECES = 6
 _SMOOTH = 1e-3  # how dearly slopes that differ between neighbouring pieces or depths are bought
-_STEPS = 100
+_STEPS = 60
 
 
 class Examples(NamedTuple):
@@ -145,7 +145,7 @@ def gains(examples: Examples, fusion: Fusion) -> NDArray[np.float64]:
 
 def fit(examples: Examples, lines: Fusion) -> Fusion:
     """Curves that make what came likeliest among its candidates; deterministic."""
-    answered = examples.of(examples.answer >= 0)
+    answered = _thinned(examples.of(examples.answer >= 0))
     low, high = _ends(answered.features)
     ramps = torch.from_numpy(_ramps(answered.features, low, high))
     free = torch.tensor([name in FREE for name in lines.weights])
@@ -153,22 +153,34 @@ def fit(examples: Examples, lines: Fusion) -> Fusion:
     first = torch.from_numpy(np.broadcast_to(slopes, (len(_DEPTHS), slopes.shape[1], _PIECES)).copy())
     inner = torch.where(free[:, None], first, torch.log(torch.expm1(first.clamp(min=0.01)))).requires_grad_()
     optimizer = torch.optim.LBFGS([inner], max_iter=_STEPS, history_size=20, line_search_fn="strong_wolfe")
-    question = torch.from_numpy(np.repeat(np.arange(len(answered.answer)), np.diff(answered.start)))
-    shares = torch.from_numpy(mixed(_DEPTHS)[np.minimum(answered.depth, DEPTHS - 1)].astype(np.float32))
-    own = torch.from_numpy(answered.start[:-1] + answered.answer)
+    sizes = np.diff(answered.start)
+    at_depth = mixed(_DEPTHS)[np.minimum(answered.depth, DEPTHS - 1)].astype(np.float32)
+    shares = torch.from_numpy(np.repeat(at_depth, sizes, axis=0))
+    there = torch.from_numpy(np.arange(sizes.max()) < sizes[:, None])
+    own = torch.from_numpy(answered.answer)
 
     def rises() -> Tensor:
         return torch.where(free[:, None], inner, functional.softplus(inner))
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        scores = ((ramps @ rises().flatten(1).T) * shares[question]).sum(1)
-        loss = _surprise(scores, question, own) + _SMOOTH * _roughness(rises())
+        scores = ((ramps @ rises().flatten(1).T) * shares).sum(1)
+        loss = _surprise(scores, there, own) + _SMOOTH * _roughness(rises())
         loss.backward()
         return loss
 
     optimizer.step(closure)
     return structs.replace(lines, depths=list(_DEPTHS), curves=_curves(rises().detach().numpy(), low, high, lines))
+
+
+def _thinned(examples: Examples) -> Examples:
+    """At most `MOST` questions, evenly spread over time."""
+    count = len(examples.answer)
+    if count <= MOST:
+        return examples
+    chosen = np.zeros(count, np.bool_)
+    chosen[np.linspace(0, count - 1, MOST).astype(np.int64)] = True
+    return examples.of(chosen)
 
 
 def _ends(features: Floats) -> tuple[Floats, Floats]:
@@ -188,12 +200,10 @@ def _ramps(features: Floats, low: Floats, high: Floats) -> Floats:
     return np.ascontiguousarray((inside * step[:, None]).reshape(len(features), -1), np.float32)
 
 
-def _surprise(scores: Tensor, question: Tensor, own: Tensor) -> Tensor:
-    """Mean of -log softmax of what came among the candidates of its question."""
-    n = len(own)
-    most = torch.full((n,), -torch.inf).scatter_reduce(0, question, scores.detach(), "amax")
-    total = torch.zeros(n).index_add(0, question, torch.exp(scores - most[question]))
-    return (torch.log(total) + most - scores[own]).mean()
+def _surprise(scores: Tensor, there: Tensor, own: Tensor) -> Tensor:
+    """Mean of -log softmax of what came (``own`` [q]); ``there`` [q, most candidates]: where a question has some."""
+    table = torch.full(there.shape, -torch.inf).masked_scatter(there, scores)
+    return functional.cross_entropy(table, own)
 
 
 def _roughness(slopes: Tensor) -> Tensor:
