@@ -12,6 +12,7 @@ sums and the recurrence are float32.
 from __future__ import annotations
 
 import copy
+import ctypes
 import hashlib
 import math
 import os
@@ -35,6 +36,7 @@ from penchant.models.torch.scorer import Model, Told
 Longs = NDArray[np.int64]
 
 CHECKPOINT_S = 60.0
+_TRIMMED = 5  # batches after which freed memory is given back
 
 
 class Data(NamedTuple):
@@ -108,6 +110,8 @@ class Trainer:
             while self.batch < len(batches):
                 done += self._learn(windows.rows(batches[self.batch]), len(batches))
                 self.batch += 1
+                if self.batch % _TRIMMED == 0:
+                    _give_back()
                 self._tell(len(batches), done / max(time.monotonic() - begun, 1e-9))
                 if time.monotonic() - saved > CHECKPOINT_S and self.batch < len(batches):
                     self._save()
@@ -250,6 +254,13 @@ class Trainer:
         self._loss, self._predicted = content["sums"]
         self.curve = [(int(epoch), float(figure)) for epoch, figure in content["curve"]]
         self.losses = content["losses"]
+
+
+def _give_back() -> None:
+    """To the system: batches differ in shape, and glibc keeps pieces that none of them fits, gigabytes in the end."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 @torch.no_grad()

@@ -93,7 +93,7 @@ def derive(size: str, *, repeats: float = 0.0, events: int | None = None, **chan
 def memory_bytes(recipe: Recipe, items: int, text_dim: int, events: int) -> int:
     """An estimate of what a training holds at once: weights and their moments, tables, activations, the data."""
     weights = items * recipe.dim + recipe.blocks * recipe.width * (16 * recipe.width + 5 * recipe.state)
-    activations = recipe.tokens * recipe.blocks * (recipe.width * 40 + recipe.state * 30) * 4
+    activations = recipe.tokens * recipe.blocks * (recipe.width * 100 + recipe.state * 75) * 4
     logits = 2048 * min(items, 100_000) * 2 * 4
     table = items * (recipe.dim * 8 + (text_dim + 128) * 2) * 4
     return weights * 4 * 5 + activations + logits + table + events * 120 + 600 * 2**20
