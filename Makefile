@@ -16,6 +16,9 @@ help:
 	@echo "make test              the tests        make check   style, types, architecture"
 	@echo "make bench-replay      quality of version 0 on MovieLens-1M (needs PENCHANT_DATA), beside simple baselines"
 	@echo "make bench-quality bench-loo bench-cold bench-ratings bench-training bench-ablations   trained models there"
+	@echo "make bench-peers       beside implicit, scikit-surprise, RecTools and EASE there (first: make peers-env-implicit"
+	@echo "                       peers-env-surprise peers-env-rectools; PEERS=... SAMPLE=... for a part of it)"
+	@echo "make bench-beauty bench-sports   leave-one-out on Amazon 2014 (SAMPLE=..., VALIDATE=1)"
 	@echo "make bench-latency bench-ingest bench-freshness bench-kill bench-swap   timings; rows go to benchmarks/results"
 
 demo: $(if $(TRAIN),$(VENV)/train,$(VENV)/base)
@@ -36,6 +39,10 @@ format: $(VENV)/dev
 
 bench-%: $(VENV)/dev
 	$(BIN)/python -m benchmarks.$*
+
+peers-env-%: benchmarks/foreign/requirements-%.txt
+	$(PYTHON) -m venv .peers/$*
+	.peers/$*/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Penchant needs Python 3.11 or newer; name one with make PYTHON=..."; exit 1; }

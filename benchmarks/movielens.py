@@ -65,6 +65,12 @@ def time_split(moment: float, until: float = float("inf")) -> Split:
     return Split(items, before, [event for event in events if moment <= (event.time or 0.0) < until])
 
 
+def some_people(events: Sequence[Event], share: float) -> set[str]:
+    """A seeded share of the people, one at least."""
+    people = sorted({event.user or "" for event in events})
+    return set(np.random.default_rng(0).permutation(people)[: max(1, round(share * len(people)))].tolist())
+
+
 def prepared(folder: Path, split: Split, encoder: str = "") -> Path:
     """The folder as it stands at the split, closed; ``encoder``: a setting of it."""
     prepare(folder, World(split.items, {"encoder": encoder}), split.before, _counted)
