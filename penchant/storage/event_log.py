@@ -403,13 +403,16 @@ class EventLog:
         ).fetchall()
         return as_history(rows[::-1])
 
-    def replay(self, after: int = 0, upto: int | None = None, batch: int = 4096) -> Iterator[list[Logged]]:
-        """Everything that was logged, in offset order, in batches; later appends are met too."""
+    def replay(
+        self, after: int = 0, upto: int | None = None, batch: int = 4096, kind: Kind | None = None
+    ) -> Iterator[list[Logged]]:
+        """Everything that was logged, or all of a kind, in offset order, in batches; later appends are met too."""
+        only = f" AND kind = {_KIND[kind]}" if kind else ""
         while upto is None or after < upto:
             rows = (
                 self._read()
                 .execute(
-                    f"{_EVENTS} WHERE offset > ? AND offset <= ? ORDER BY offset LIMIT ?",
+                    f"{_EVENTS} WHERE offset > ? AND offset <= ?{only} ORDER BY offset LIMIT ?",
                     (after, upto if upto is not None else 2**62, batch),
                 )
                 .fetchall()

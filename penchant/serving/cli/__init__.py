@@ -2,7 +2,8 @@
 
 Notable: a command imports what it needs when it runs, so that help and mistakes answer at once. What Penchant raises
 on purpose becomes a short panel on stderr with the field, the value and the way out; `--debug` shows where it came
-from. Exit codes: 0 done, 2 the input is wrong or a name is not there, 1 anything else, 130 stopped with Ctrl-C.
+from. Exit codes: 0 done, 2 the input is wrong or a name is not there, 1 anything else, 130 stopped with Ctrl-C;
+`penchant doctor` ends with 1 where it has found something serious.
 
 A command is a function in a module of this package, registered below.
 """
@@ -18,7 +19,17 @@ import typer
 
 from penchant.errors import InvalidInput, NotFound
 from penchant.serving import screens
-from penchant.serving.cli import asking, evaluating, importing, modelling, replaying, running, training, trying
+from penchant.serving.cli import (
+    asking,
+    evaluating,
+    examining,
+    importing,
+    modelling,
+    replaying,
+    running,
+    training,
+    trying,
+)
 
 DEBUG = "--debug"
 INTERRUPTED = 130
@@ -50,6 +61,7 @@ app.command()(running.demo)
 app.command("try")(trying.try_)
 app.command()(running.init)
 app.command("import")(importing.import_)
+app.command()(examining.doctor)
 app.command()(asking.recommend)
 app.command()(asking.similar)
 app.command()(asking.search)

@@ -20,27 +20,28 @@ if TYPE_CHECKING:
     from penchant.serving.importers import Part
 
 What = Literal["items", "users", "events"]
+PATHS = "CSV, TSV or JSON lines, each also .gz; a folder of them; MovieLens or MIND."
+WhatOption = Annotated[What | None, typer.Option(help="What the file holds. Left out: guessed.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WORD=COLUMN",
+        help="Which column is user, item, words, action, value, time, id or context.NAME; "
+        "fields=A,B says which columns of items or users to keep. Repeatable. Left out: guessed.",
+    ),
+]
+ActionOption = Annotated[
+    str | None, typer.Option(help="The action of every event, where no column says it: click, buy, rate.")
+]
 _ORDER = {"items": 0, "users": 1, "events": 2}
 _REASONS = 12
 
 
 def import_(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH", help="CSV, TSV or JSON lines, each also .gz; a folder of them; MovieLens."),
-    ],
-    what: Annotated[What | None, typer.Option(help="What the file holds. Left out: guessed.")] = None,
-    map: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WORD=COLUMN",
-            help="Which column is user, item, words, action, value, time, id or context.NAME; "
-            "fields=A,B says which columns of items or users to keep. Repeatable. Left out: guessed.",
-        ),
-    ] = None,
-    action: Annotated[
-        str | None, typer.Option(help="The action of every event, where no column says it: click, buy, rate.")
-    ] = None,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help=PATHS)],
+    what: WhatOption = None,
+    map: Map = None,
+    action: ActionOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how the files would be read, and stop.")] = False,
     data: Data = HERE,
 ) -> None:
