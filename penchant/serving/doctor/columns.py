@@ -155,11 +155,11 @@ class World:
     def repeats(self) -> Repeats:
         events = self.timed
         rows = np.flatnonzero(events.item >= 0)
-        by = [column[rows] for column in (events.action, events.item, events.person)]
+        action, item, person = events.action[rows], events.item[rows], events.person[rows]
         time = events.time[rows]
-        order = np.lexsort((time, *by))
+        order = np.lexsort((time, action, item, person))
         alike = np.ones(max(len(order) - 1, 0), np.bool_)
-        for column in by:
+        for column in (action, item, person):
             alike &= column[order][1:] == column[order][:-1]
         return Repeats(rows[order], alike, np.diff(time[order]))
 

@@ -27,7 +27,7 @@ from penchant.serving.doctor.columns import (
 )
 
 _AN_HOUR, _ITEMS_A_DAY = 1200, 2000  # one every three seconds for an hour; more than anybody looks at in a day
-_BEYOND = 3.0  # times what the busiest hundredth of people reach
+_BEYOND, _BUSY = 5.0, 0.9  # times what the busiest tenth of people reach
 _GAPS, _REGULAR, _SPREAD = 100, 0.9, 0.05  # so many gaps, of which so many lie within so much of the median
 _AWAKE = 24  # hours in a row, with something done in each
 _SHARE, _TIMES_FAIR, _AT_MOST = 0.05, 10.0, 0.9
@@ -54,20 +54,20 @@ def fast(world: World) -> list[Finding]:
     if world.resolution > HOUR:
         return []
     hours = runs(world, HOUR)
-    limit = max(_AN_HOUR, _BEYOND * quantile(_busiest(hours), 0.99))
+    limit = max(_AN_HOUR, _BEYOND * quantile(_busiest(hours), _BUSY))
     odd = hours.events > limit
     if not odd.any():
         return []
     most = int(np.argmax(hours.events))
     example = f"{_name(world, hours, most)}: {hours.events[most]:,} events from {_when(world, hours, most)}"
-    rule = f"more than {limit:,.0f} events in an hour: at least {_AN_HOUR:,}, and {_BEYOND:.0f} times the busiest 1%"
+    rule = f"more than {limit:,.0f} events in an hour: at least {_AN_HOUR:,}, and {_BEYOND:.0f} times the busiest 10%"
     return [_bots(world, hours.person[odd], "bots: too fast", example, f"{rule} of people")]
 
 
 def greedy(world: World) -> list[Finding]:
     """Thousands of different items in a day: something walks through the catalogue."""
     days = runs(world, DAY)
-    limit = max(_ITEMS_A_DAY, _BEYOND * quantile(_busiest(days), 0.99))
+    limit = max(_ITEMS_A_DAY, _BEYOND * quantile(_busiest(days), _BUSY))
     found = {k: _different(world, days, k) for k in np.flatnonzero(days.events > limit).tolist()}
     odd = [k for k, items in found.items() if items > limit]
     if not odd:
@@ -75,7 +75,7 @@ def greedy(world: World) -> list[Finding]:
     most = max(odd, key=found.__getitem__)
     example = f"{_name(world, days, most)}: {found[most]:,} items on {_when(world, days, most)[:10]}"
     rule = f"more than {limit:,.0f} different items in a day: at least {_ITEMS_A_DAY:,}, and {_BEYOND:.0f} times the"
-    return [_bots(world, days.person[odd], "bots: too many items", example, f"{rule} busiest 1% of people")]
+    return [_bots(world, days.person[odd], "bots: too many items", example, f"{rule} busiest 10% of people")]
 
 
 def regular(world: World) -> list[Finding]:

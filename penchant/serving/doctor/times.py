@@ -130,7 +130,8 @@ def newest_before(events: Events) -> Times:
 
 def outages(world: World) -> list[Finding]:
     """Pauses of everybody at once, far beyond the usual longest one of a day."""
-    time = np.sort(world.timed.time[(world.timed.time >= TOO_EARLY) & (world.timed.time < TOO_LATE)])
+    time = world.timed.time
+    time = np.sort(time[(time >= TOO_EARLY) & (time <= world.now + FUTURE)])  # other times are no pauses
     if len(time) < _CROWD:
         return []
     gap, limit = np.diff(time), _longest_pause(time)
@@ -188,7 +189,7 @@ def at_once(world: World) -> list[Finding]:
 def coarse(world: World) -> list[Finding]:
     """Times told by the day or hour: what happened in between has no order."""
     events = world.timed
-    if len(events.time) < _CROWD or world.resolution < HOUR:
+    if len(events.time) < _CROWD or world.resolution < HOUR or events.time.min() == events.time.max():
         return []
     tied = int((world.walk.same & (world.walk.gap == 0)).sum())
     share = tied / len(events.time)
