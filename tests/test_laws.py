@@ -55,6 +55,7 @@ class Portrait(NamedTuple):
     neighbours: dict[str, dict[str, int]]
     totals: dict[str, tuple[int, int]]
     popular: dict[str, float]
+    recent: dict[str, dict[str, float]]
     lists: dict[str, dict[str, float]]
 
 
@@ -66,12 +67,14 @@ def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items
     counts.ensure(0, len(log.items))
     persons = {name: person for name in people if (person := log.person(log.people.get(name))) >= 0}
 
-    def row(rows: Any, number: int) -> dict[str, int]:
+    def row(rows: Any, number: int, column: str = "counts") -> dict[str, Any]:
         cells = slice(rows.start[number], rows.start[number] + rows.size[number])
-        return {
-            log.items.name(i): int(n)
-            for i, n in zip(rows.ids[cells].tolist(), rows.counts[cells].tolist(), strict=True)
-        }
+        values = getattr(rows, column)[cells].tolist()
+        return {log.items.name(i): value for i, value in zip(rows.ids[cells].tolist(), values, strict=True)}
+
+    def lately(number: int) -> dict[str, float]:
+        found = row(counts.transitions, number, "recent")
+        return {name: weight * counts.decay(LATER) for name, weight in found.items()}
 
     return Portrait(
         states={name: state(engine, name) for name in people},
@@ -83,6 +86,7 @@ def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items
         neighbours={name: row(counts.neighbours, number) for name, number in numbers.items()},
         totals={name: (int(counts.totals[k]), int(counts.outgoing[k])) for name, k in numbers.items()},
         popular={name: float(counts.popular[k] * counts.decay(LATER)) for name, k in numbers.items()},
+        recent={name: lately(number) for name, number in numbers.items()},
         lists={name: scores(engine, name) for name in (*people, "nobody")},
     )
 
@@ -114,6 +118,8 @@ def assert_same(one: Portrait, other: Portrait) -> None:
     assert one.transitions == other.transitions
     assert one.neighbours == other.neighbours
     assert one.popular == pytest.approx(other.popular, rel=1e-9, abs=1e-9)
+    for name, expected in other.recent.items():
+        assert one.recent[name] == pytest.approx(expected, rel=1e-9, abs=1e-9), name
     for name, expected in other.states.items():
         np.testing.assert_allclose(one.states[name], expected, atol=1e-4, err_msg=name)
     for name, expected in other.lists.items():

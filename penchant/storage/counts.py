@@ -143,7 +143,7 @@ class Counts:
 
     def _make_room(self) -> None:
         """Some arena is nearly full: close the gaps that grown rows left, in an arena with room to spare."""
-        self.transitions = _repacked(self.transitions, WINDOW * self.most)
+        self.transitions = _repacked(self.transitions, WINDOW * self.most, decayed=True)
         self.neighbours = _repacked(self.neighbours, NEAR * self.most)
         self.seen = _repacked(self.seen, int(2 * self.seen.size.max(initial=0)) + 8)
 
@@ -163,7 +163,7 @@ class Counts:
         for name in _COLUMNS:
             out[f"count_{name}"] = getattr(self, name)
         for name in ("transitions", "neighbours", "seen"):
-            rows = _repacked(getattr(self, name), 0)
+            rows = _repacked(getattr(self, name), 0, decayed=name == "transitions")
             out |= {f"count_{name}_{field}": getattr(rows, field) for field in Rows._fields}
         return out
 
@@ -197,7 +197,8 @@ def _taller(rows: Rows, height: int) -> Rows:
     )
 
 
-def _repacked(rows: Rows, spare: int) -> Rows:
+def _repacked(rows: Rows, spare: int, decayed: bool = False) -> Rows:
+    """Row next to row, in an arena of its own; ``decayed``: whether decayed weights are kept, if only later on."""
     used = int(rows.capacity.sum())
     room = used * 3 // 2 + spare + _SPARE if spare else used
     into = rows._replace(
@@ -207,7 +208,7 @@ def _repacked(rows: Rows, spare: int) -> Rows:
         lossy=np.zeros_like(rows.lossy),
         ids=np.zeros(room, np.int32),
         counts=np.zeros(room, np.int32),
-        recent=np.zeros(room if len(rows.recent) else 0),
+        recent=np.zeros(room if decayed else 0),
         used=np.zeros(1, np.int64),
     )
     kernels.compact(rows, into)

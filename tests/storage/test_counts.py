@@ -57,8 +57,22 @@ def tables(counts: Counts, items: int = 6, people: int = 4) -> list[Any]:
 
 def assert_same(one: Counts, other: Counts) -> None:
     assert tables(one) == tables(other)
-    popular = [counts.popular[:6] * counts.decay(NOW + 1e6) for counts in (one, other)]
-    assert popular[0] == pytest.approx(popular[1], rel=1e-9, abs=1e-12)
+    for mine, others in zip(decayed(one), decayed(other), strict=True):
+        assert mine == pytest.approx(others, rel=1e-9, abs=1e-12)
+
+
+def decayed(counts: Counts) -> list[Any]:
+    """What fades, as it stands at one moment."""
+    shrunk = counts.decay(NOW + 1e6)
+    return [counts.popular[:6] * shrunk, counts.outgoing_recent[:6] * shrunk,
+            *({item: weight * shrunk for item, weight in lately(counts, k).items()} for k in range(6))]  # fmt: skip
+
+
+def lately(counts: Counts, number: int) -> dict[int, float]:
+    """Decayed transitions from an item."""
+    rows = counts.transitions
+    cells = slice(rows.start[number], rows.start[number] + rows.size[number])
+    return dict(zip(rows.ids[cells].tolist(), rows.recent[cells].tolist(), strict=True))
 
 
 # -- what an event adds ------------------------------------------------------------------------------------------------
@@ -69,6 +83,25 @@ def test_a_transition_counts_less_the_more_events_lie_between() -> None:
     assert row(counts.transitions, 0) == {1: 1000, 2: 800, 3: 640, 4: 512, 5: 410}  # 6 is beyond the window
     assert row(counts.transitions, 5) == {6: 1000}
     assert counts.outgoing[:7].tolist() == [3362, 3362, 2952, 2440, 1800, 1000, 0]
+
+
+def test_a_recent_transition_counts_half_after_a_half_life_and_the_others_as_before() -> None:
+    counts = counted(*clicks(0, 0, 1), *clicks(1, 0, 2, start=NOW + 7 * DAY))
+    at = {item: weight * counts.decay(NOW + 7 * DAY) for item, weight in lately(counts, 0).items()}
+    assert at == pytest.approx({1: 500.0, 2: 1000.0}, rel=1e-4)
+    assert counts.outgoing_recent[0] * counts.decay(NOW + 7 * DAY) == pytest.approx(1500.0, rel=1e-4)
+    assert row(counts.transitions, 0) == {1: 1000, 2: 1000}
+
+
+def test_recent_transitions_are_kept_after_a_snapshot_of_nothing() -> None:
+    counts, again = counted(), Counts(256, 7.0)
+    counts.ensure(4, 6)
+    again.load({name: array.copy() for name, array in counts.arrays().items()})
+    assert len(again.transitions.ids) == len(again.transitions.recent) == 0
+    for one in (counts, again):
+        add(one, *clicks(0, 0, 1, 2))
+    assert len(again.transitions.recent) == len(again.transitions.ids)
+    assert_same(counts, again)
 
 
 def test_neighbours_are_those_met_within_the_last_events() -> None:
