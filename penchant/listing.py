@@ -28,7 +28,7 @@ _FOUND = 200  # items that hold the words of a search
 class Ranked(NamedTuple):
     """Candidates of one question: ``items`` [n], how they are ``scored``, ``reason`` [n] why not shown (0: shown).
 
-    ``vector``: f(x) of the person, when it is a person who asks; ``depth``: how many of their events are known.
+    ``vector``: f(x) of the person, when it is a person who asks for a list; ``depth``: how many events are known then.
     """
 
     items: Longs
@@ -65,7 +65,7 @@ def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Long
     items = parts.retrieval.these(asked, numbers)
     scored = parts.ranker.score(parts.retrieval.scratch, asked, items)
     allowed = parts.filters.allowed(query.where, parts.index.items)
-    return Ranked(items, scored, _reasons(parts, items, parts.hidden(query, person), allowed), vector)
+    return Ranked(items, scored, _reasons(parts, items, parts.hidden(query, person), allowed), vector, asked.depth)
 
 
 def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:

@@ -33,6 +33,16 @@ def test_the_order_and_the_scores_are_those_of_a_list(engine: Engine) -> None:
     assert {tuple(one.sources) for one in some.items} == {("given",)}
 
 
+def test_a_score_is_the_sum_of_its_terms_and_every_feature_has_one(engine: Engine) -> None:
+    slates = (ask(engine, "ann"), rank(engine, ["i1", "i5"]), engine.similar("i3", Query(time=NOW)),
+              engine.search(Query(user="ann", words="item 4", time=NOW)))  # fmt: skip
+    for slate in slates:
+        assert slate.items
+        for one in slate.items:
+            assert set(one.terms) == set(one.features)
+            assert one.score == pytest.approx(sum(one.terms.values()), abs=1e-5)
+
+
 def test_every_item_comes_once_and_the_limit_does_not_count(engine: Engine) -> None:
     slate = rank(engine, ["i1", "i5", "i1", "i7", "i5"], limit=1)
     assert sorted(names(slate)) == ["i1", "i5", "i7"]

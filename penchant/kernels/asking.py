@@ -194,7 +194,7 @@ def features(
     floor_n: float,
     out: Floats,
 ) -> None:
-    """Absolute features [candidates, 6], in the order of `cold_start.FEATURES`."""
+    """Absolute features [candidates, 6], the product of vectors and `models.fusion.COUNTED`."""
     for k in range(len(candidates)):
         item = candidates[k]
         out[k, 0] = dot(vectors, item, asked)

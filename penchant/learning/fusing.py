@@ -23,7 +23,7 @@ from penchant import kernels
 from penchant.engine import Engine
 from penchant.evaluation import metrics
 from penchant.models import cold_start
-from penchant.models.fusion import DEPTHS, Curve, Fusion, curves_of, mixed
+from penchant.models.fusion import COUNTED, DEPTHS, Curve, Fusion, curves_of, mixed
 from penchant.types import Query
 
 Floats = NDArray[np.float32]
@@ -76,10 +76,10 @@ class Weighed(NamedTuple):
 
 
 def alone() -> Fusion:
-    """The learned score and nothing else."""
+    """The learned score and nothing else; items are alike as under version 0."""
     fusion = cold_start.default_fusion()
-    weights = {"learned": 1.0} | dict.fromkeys(cold_start.FEATURES[1:], 0.0)
-    likeness = {"learned": fusion.weights["text"]} | {name: fusion.weights[name] for name in cold_start.FEATURES[1:]}
+    weights = {"learned": 1.0} | dict.fromkeys(COUNTED, 0.0)
+    likeness = {"learned": fusion.weights["text"]} | {name: fusion.weights[name] for name in COUNTED}
     return structs.replace(fusion, weights=weights, likeness=likeness)
 
 
@@ -110,11 +110,10 @@ class Collector:
         return place
 
     def examples(self) -> Examples:
+        """All questions so far, one at least."""
         sizes = [len(part) for part in self._features]
-        width = len(self._engine.parts.version.manifest.fusion.weights)
         answer, depth, person = (np.array(column, np.int64) for column in zip(*self._asked, strict=True))
-        features = np.concatenate([np.zeros((0, width), np.float32), *self._features])
-        return Examples(features, np.concatenate(([0], np.cumsum(sizes))), answer, depth, person)
+        return Examples(np.concatenate(self._features), np.concatenate(([0], np.cumsum(sizes))), answer, depth, person)
 
 
 def fused(examples: Examples, seed: int = 0) -> tuple[Fusion, Weighed]:

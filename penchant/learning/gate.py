@@ -21,7 +21,7 @@ from penchant.evaluation import metrics
 from penchant.evaluation.folders import learn, opened, prepare, read_log
 from penchant.evaluation.protocols import repeated, time_split
 from penchant.learning import fusing
-from penchant.learning.fusing import Collector, Examples, Weighed
+from penchant.learning.fusing import Collector, Weighed
 from penchant.learning.publish import publish
 from penchant.learning.recipe import Recipe
 from penchant.learning.source import Source
@@ -85,8 +85,8 @@ def _compared(source: Source, model: Model, recipe: Recipe, moment: float, folde
     people = np.unique([cut.test[row].user or "" for row in rows], return_inverse=True)[1]
     asked = dict(zip(rows, people.tolist(), strict=True))
     before, _ = _ask(folder / "v0", cut.test, asked, "v0", count)
-    after, examples = _ask(folder / "trained", cut.test, asked, "trained", count)
-    fusion, weighed = fusing.fused(examples)
+    after, collected = _ask(folder / "trained", cut.test, asked, "trained", count)
+    fusion, weighed = fusing.fused(collected.examples())
     return Verdict(
         version_0=float(before.mean()),
         trained=float(after.mean()),
@@ -123,10 +123,10 @@ def carried(model: Model, source: Source, there: Source) -> Model:
 
 def _ask(
     folder: Path, events: Sequence[Event], asked: Mapping[int, int], name: str, count: Count
-) -> tuple[np.ndarray, Examples]:
-    """NDCG@10 of each question, and what was known of its candidates; every event is learned, after it was asked for.
+) -> tuple[np.ndarray, Collector]:
+    """NDCG@10 of each question, and who noted what was known of its candidates.
 
-    ``asked``: rows of events, and the number of the person there.
+    Every event is learned, after it was asked for. ``asked``: rows of events, and the number of the person there.
     """
     places = []
     with opened(folder, {}) as engine:
@@ -136,4 +136,4 @@ def _ask(
                 places.append(collector.ask(Query(user=event.user, time=event.time), event.item or "", asked[k]))
             learn(engine, [event], (name.encode(), k))
             count(name, k + 1, len(events))
-        return metrics.gains(np.array(places, np.int64), 10), collector.examples()
+        return metrics.gains(np.array(places, np.int64), 10), collector

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.models.fusion import Fusion
+from penchant.models.fusion import COUNTED, Fusion
 from penchant.models.graphs import Graph, Shapes
 from penchant.models.versions import Manifest, publish
 
@@ -30,7 +30,7 @@ ENOUGH = 256
 WHITEN = 0.25
 FAST, SLOW = 0.7, 0.95
 FAST_SHARE = 0.2
-FEATURES = ("text", "transitions", "neighbours", "popularity", "freshness", "recent_transitions")
+FEATURES = ("text", *COUNTED)
 
 Floats = NDArray[np.float32]
 

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+COUNTED = ("transitions", "neighbours", "popularity", "freshness", "recent_transitions")  # as `kernels.features` has
+VECTORS = ("text", "learned")  # before them: what the product of both vectors is called
 DEPTHS = 65  # numbers of events that are told apart: as many as a ring holds, and more
 
 
@@ -48,6 +50,23 @@ class Fusion(Struct):
     likeness: dict[str, float] = {}
     depths: list[int] = []
     curves: dict[str, Curve] = {}
+
+
+def fault(fusion: Fusion) -> str | None:
+    """Why this is no fusion of the features that are computed here; None where it is."""
+    names, curves = tuple(fusion.weights), fusion.curves
+    if not set(names[:1]) < set(VECTORS) or names[1:] != COUNTED:
+        return f"it scores by {', '.join(names) or 'nothing'}; known are {' or '.join(VECTORS)}, {', '.join(COUNTED)}."
+    if fusion.likeness and tuple(fusion.likeness) != names:
+        return "its weights for similar items are not of the features that it scores by."
+    if not curves:
+        return None
+    shapes = {(len(curve.heights), len(row)) for curve in curves.values() for row in curve.heights}
+    apart = all(curve.low < curve.high for curve in curves.values())
+    if set(curves) != set(names) or len(shapes) != 1 or not apart or fusion.depths[:1] != [0]:
+        return "its curves are not one for each feature, with as many knots at every depth."
+    ((depths, knots),) = shapes
+    return None if depths == len(fusion.depths) and knots > 1 else "its curves are not of its depths."
 
 
 class Curves(NamedTuple):

@@ -39,7 +39,7 @@ from msgspec import Struct
 
 from penchant.errors import Corrupt, NotFound
 from penchant.models.fields import Fields
-from penchant.models.fusion import Fusion
+from penchant.models.fusion import Fusion, fault
 
 FORMAT = 3
 GRAPHS = ("item.onnx", "step.onnx", "fold.onnx", "query.onnx")
@@ -211,6 +211,8 @@ def read_manifest(path: Path) -> Manifest:
         raise refuse(f"its manifest cannot be read: {error}.") from None
     if manifest.format != FORMAT:
         raise refuse(f"its format is {manifest.format}, this program reads {FORMAT}.")
+    if (why := fault(manifest.fusion)) is not None:
+        raise refuse(why)
     for name in dict.fromkeys((*GRAPHS, *manifest.files)):
         if name not in manifest.files or not (path / name).is_file():
             raise refuse(f"{name} is missing.")

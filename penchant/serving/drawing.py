@@ -6,7 +6,7 @@ Lengths are in the units of the view box, and the chart is as wide as there is r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ def bars(points: Sequence[Point], title: str) -> str:
     return _svg(height, title, drawn)
 
 
-def _bar(point: Point, top: float, across) -> str:  # type: ignore[no-untyped-def]
+def _bar(point: Point, top: float, across: Callable[[float], float]) -> str:
     middle, end = top + _ROW / 2, across(point.value)
     base, kind = middle + 4, "ours" if point.ours else "other"
     return (

@@ -120,11 +120,13 @@ def blocks(outcome: Outcome, gated: bool) -> list[RenderableType]:
 
 def _fusion_of(verdict: Verdict) -> str:
     """How the learned score and the counts were put together."""
-    weighed, curves = verdict.weighed, bool(verdict.fusion.curves)
+    fusion, weighed = verdict.fusion, verdict.weighed
+    way = ("Learned score and counts are added by fitted curves" if fusion.curves
+           else "Learned score and counts are added by fixed weights" if sum(map(bool, fusion.weights.values())) > 1
+           else "Lists are ordered by the learned score alone")  # fmt: skip
     if weighed is None or weighed.curves is None:
-        return "Learned score and counts are added by fixed weights: too little was answered to fit curves."
-    told = f"NDCG@10 {weighed.lines:.4f} by fixed weights, {weighed.curves:.4f} by curves, on people not fitted to"
-    return f"Learned score and counts are added by {'fitted curves' if curves else 'fixed weights'}: {told}."
+        return f"{way}: too little was answered to fit curves."
+    return f"{way}: NDCG@10 {weighed.lines:.4f} without curves, {weighed.curves:.4f} with, on people not fitted to."
 
 
 def as_json(planned: Plan, outcome: Outcome) -> dict[str, object]:

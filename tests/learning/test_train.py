@@ -18,12 +18,15 @@ from msgspec import structs
 from penchant import Event, Query
 from penchant.engine import Engine
 from penchant.errors import InvalidInput, NotFound, Unavailable
-from penchant.learning import gate, train, validation
+from penchant.learning import fusing, gate, train, validation
 from penchant.learning.dataset import from_moment
 from penchant.learning.pretrain import Report
+from penchant.learning.publish import publish
 from penchant.learning.source import Source
+from penchant.models.cold_start import default_fusion
+from penchant.models.fusion import curves_of
 from penchant.models.torch.scorer import Model
-from penchant.models.versions import current, read_manifest
+from penchant.models.versions import current, read_manifest, use_version
 from tests.conftest import DAY, NOW, click, item, names
 from tests.learning.worlds import ITEMS, chain_events, folder, item_events, shaken
 from tests.learning.worlds import recipe as small
@@ -287,6 +290,52 @@ def test_a_version_that_is_used_without_a_gate_recommends_what_comes_next(tmp_pa
             slate = engine.recommend(Query(user=f"new{k}", time=NOW + 5 * DAY + 300, limit=2))
             right += f"i{(k + 3) % ITEMS}" in names(slate)
         assert right > ITEMS * 0.4  # by chance a tenth
+
+
+def test_curves_that_were_fitted_are_published_and_make_the_scores(
+    tmp_path: Path, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fusing, "LEAST", 20)
+    monkeypatch.setattr(fusing, "GAIN", -1.0)  # whatever they are worth
+    place = folder(tmp_path / "data", events)
+    with Source(place) as source:
+        outcome = train.train(source, train.plan(source, OPTIONS), OPTIONS, told())
+    assert outcome.verdict is not None
+    fusion = read_manifest(outcome.path).fusion
+    assert fusion == outcome.verdict.fusion
+    assert set(fusion.curves) == set(fusion.weights)
+    assert {"fusion_ndcg10_lines", "fusion_ndcg10_curves"} <= set(outcome.metrics)
+    use_version(place / "versions", outcome.path.name)
+    with Engine.open(place) as engine:
+        for name in ("u1", "nobody"):
+            with engine.lock:
+                ranked = engine.examine(Query(user=name, time=NOW + DAY))
+            assert ranked.depth == sum(event.user == name for event in events)
+            heights = curves_of(fusion).heights[ranked.depth]
+            for k, of in enumerate(fusion.weights):
+                curve = fusion.curves[of]
+                knots, inside = np.linspace(curve.low, curve.high, heights.shape[1]), ranked.scored.features[:, k]
+                inside = np.clip(inside, curve.low, curve.high)
+                expected = np.interp(inside, knots, heights[k])
+                met = inside == ranked.scored.features[:, k]
+                np.testing.assert_allclose(ranked.scored.terms[met, k], expected[met], atol=1e-4)
+            np.testing.assert_allclose(ranked.scored.scores, ranked.scored.terms.sum(1), atol=1e-4)
+
+
+def test_items_are_alike_by_vectors_and_counts_whatever_the_fusion(tmp_path: Path, events: list[Event]) -> None:
+    place = folder(tmp_path / "data", events)
+    with Source(place) as source:
+        made = shaken(source, small())
+        path = publish(place / "versions", source, made, small(), epochs=0, metrics={}, fusion=fusing.lines())
+    use_version(place / "versions", path.name)
+    weights = default_fusion().weights
+    with Engine.open(place) as engine:
+        engine.wait_for_items()
+        slate = engine.similar("i3", Query(time=NOW + DAY))
+    assert names(slate)[0] == "i4"  # what followed it
+    for one in slate.items:
+        assert one.terms["learned"] == pytest.approx(weights["text"] * one.features["learned"], abs=1e-4)
+        assert one.terms["transitions"] == pytest.approx(weights["transitions"] * one.features["transitions"], abs=1e-4)
 
 
 def test_fresh_forgets_what_was_begun_and_an_unused_version_is_published_all_the_same(

@@ -108,12 +108,23 @@ def rewrite(version: Path, **changed: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changed), encoding="utf-8")
 
 
+def scored_by(version: Path, **changed: object) -> None:
+    fusion = json.loads((version / "manifest.json").read_text())["fusion"]
+    rewrite(version, fusion=fusion | changed)
+
+
 DAMAGE = {
     "no manifest.json": lambda version: (version / "manifest.json").unlink(),
     "manifest cannot be read": lambda version: (version / "manifest.json").write_text("{", encoding="utf-8"),
     "its manifest cannot be read": lambda version: (version / "manifest.json").write_bytes(b"\xff\xfe"),
     "format is 99": lambda version: rewrite(version, format=99),
     "missing required field": lambda version: (version / "manifest.json").write_text("{}", encoding="utf-8"),
+    "it scores by text, luck": lambda version: scored_by(version, weights={"text": 1.0, "luck": 1.0}),
+    "it scores by nothing": lambda version: scored_by(version, weights={}),
+    "weights for similar items": lambda version: scored_by(version, likeness={"text": 1.0}),
+    "not one for each feature": lambda version: scored_by(
+        version, depths=[0], curves={"text": {"low": 0, "high": 1, "heights": [[0, 1]]}}
+    ),
     "fold.onnx is missing": lambda version: (version / "fold.onnx").unlink(),
     "item.onnx is missing": lambda version: rewrite(version, files={}),
     "step.onnx is not the file": lambda version: (version / "step.onnx").write_bytes(b"another"),
