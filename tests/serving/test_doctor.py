@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doctor_worlds import DAY, HOUR, ITEMS, NOW, START, Row, Thing, clean_rows, clean_things, world
+from doctor_worlds import DAY, HOUR, ITEMS, NOW, PEOPLE, START, Row, Thing, clean_rows, clean_things, world
 
 from penchant import Event, Item
 from penchant.config import load_settings
@@ -20,6 +20,7 @@ from penchant.errors import NotFound
 from penchant.serving.cli import run
 from penchant.serving.doctor import EXAMINATIONS, examine, reading
 from penchant.serving.doctor.columns import Finding, World, span
+from penchant.serving.doctor.showing import report_of
 from penchant.serving.importers import plan
 
 DATA = Path(os.environ.get("PENCHANT_DATA", ""))
@@ -79,6 +80,22 @@ def test_times_in_the_future_are_found() -> None:
     found = only(world([*clean_rows(), Row("u1", "i1", NOW + 3 * HOUR)]))
     assert (found.name, found.severity, found.count) == ("times in the future", "serious", 1)
     assert "u1: click on i1" in found.example
+
+
+@pytest.mark.parametrize("wrong", [5.0, START * 1000.0, NOW + 3 * HOUR], ids=["1970", "milliseconds", "future"])
+def test_one_wrong_time_makes_nobody_late_and_no_item_old(wrong: float) -> None:
+    """Of the first event of everybody, so that all their others come after it."""
+    first = {row.user: k for k, row in reversed(list(enumerate(clean_rows())))}
+    rows = [row._replace(time=wrong) if first[row.user] == k else row for k, row in enumerate(clean_rows())]
+    things = [*clean_things(), *(Thing(f"new {k}", f"film {k} of today", created=NOW - 3 * HOUR) for k in range(5))]
+    spoilt = world(rows, things)
+    (found,) = [one for one in examine(spoilt) if one.count == PEOPLE]
+    assert found.name.startswith("times")
+    assert {one.name for one in examine(spoilt)} == {found.name}
+    report = report_of(spoilt, [found])
+    assert report.first is not None
+    assert report.last is not None
+    assert START <= report.first < report.last <= START + 31 * DAY
 
 
 def test_events_out_of_order_are_found_where_they_are_older_than_their_person_s_newest() -> None:

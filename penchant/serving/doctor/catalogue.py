@@ -73,7 +73,7 @@ def dead(world: World) -> list[Finding]:
 def _new(world: World, items: Items) -> Bools:
     """Sent within a week before the newest event or later: nobody had the time. Unless that is so of most items,
     as after an import, where the times of items say when they were imported."""
-    newest = float(world.timed.time.max()) if len(world.timed.time) else 0.0
+    newest = float(world.dated.time.max()) if len(world.dated.time) else 0.0
     new = items.sent & (np.nan_to_num(items.created, nan=-np.inf) >= newest - _NEW)
     return new if new.sum() < _HALF * items.sent.sum() else np.zeros_like(new)
 

@@ -16,12 +16,15 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from penchant.pipeline.events import FUTURE
+
 Severity = Literal["serious", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("serious", "warning", "note")
 Longs = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+TOO_EARLY = 1e8  # March 1973: seconds divided by a thousand, or a zero for "not known"
 _STEPS = (DAY, HOUR, MINUTE, 1.0)
 _NEARLY_ALL = 0.999
 _YEAR_1, _YEAR_10000 = -62_135_596_800.0, 253_402_300_800.0
@@ -136,6 +139,13 @@ class World:
         """The events that have a time."""
         known = np.isfinite(self.events.time)
         return self.events if known.all() else self.events.where(known)
+
+    @cached_property
+    def dated(self) -> Events:
+        """The events whose times can be meant: a wrong time makes nobody late, and no item old."""
+        time = self.timed.time
+        good = (time >= TOO_EARLY) & (time <= self.now + FUTURE)
+        return self.timed if good.all() else self.timed.where(good)
 
     @cached_property
     def resolution(self) -> float:

@@ -15,7 +15,7 @@ _STYLE: dict[Severity, str] = {"serious": "bold red", "warning": "yellow", "note
 
 
 class Report(Struct):
-    """What was looked at, and what was found; ``first`` and ``last``: Unix seconds, None without times."""
+    """What was looked at, and what was found; ``first`` and ``last``: of the times that can be meant, Unix seconds."""
 
     events: int
     people: int
@@ -27,7 +27,7 @@ class Report(Struct):
 
 
 def report_of(world: World, found: Sequence[Finding]) -> Report:
-    times = world.timed.time
+    times = world.dated.time
     return Report(
         events=len(world.events.time),
         people=world.people,

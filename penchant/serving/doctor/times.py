@@ -7,9 +7,20 @@ from numpy.typing import NDArray
 
 from penchant.kernels import LATE
 from penchant.pipeline.events import FUTURE
-from penchant.serving.doctor.columns import DAY, HOUR, MINUTE, Bools, Events, Finding, World, graded, moment, span
+from penchant.serving.doctor.columns import (
+    DAY,
+    HOUR,
+    MINUTE,
+    TOO_EARLY,
+    Bools,
+    Events,
+    Finding,
+    World,
+    graded,
+    moment,
+    span,
+)
 
-TOO_EARLY = 1e8  # March 1973: seconds divided by a thousand, or a zero for "not known"
 TOO_LATE = 1e11  # the year 5138: milliseconds, or finer
 _BEYOND_USUAL = 8.0  # times the usual longest pause
 _FEW_DAYS, _NIGHT = 7, 12 * HOUR  # in a log of a few days a night may be the longest pause that there is
@@ -88,7 +99,7 @@ def future(world: World) -> list[Finding]:
 
 def late(world: World) -> list[Finding]:
     """Events older than what their person did before they were sent: they count, but do not move the person's state."""
-    events = world.timed
+    events = world.dated
     if len(events.time) < 2:
         return []
     newest = newest_before(events)
@@ -130,8 +141,7 @@ def newest_before(events: Events) -> Times:
 
 def outages(world: World) -> list[Finding]:
     """Pauses of everybody at once, far beyond the usual longest one of a day."""
-    time = world.timed.time
-    time = np.sort(time[(time >= TOO_EARLY) & (time <= world.now + FUTURE)])  # other times are no pauses
+    time = np.sort(world.dated.time)
     if len(time) < _CROWD:
         return []
     gap, limit = np.diff(time), _longest_pause(time)
