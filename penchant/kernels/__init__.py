@@ -47,6 +47,7 @@ from penchant.kernels.asking import (
 from penchant.kernels.counting import (
     NEAR,
     Rows,
+    Tables,
     compact,
     count,
     row_add,
@@ -103,6 +104,7 @@ __all__ = [
     "TRANSITION",
     "TRANSITIONS",
     "TRANSITION_UNIT",
+    "Tables",
     "WINDOW",
     "WORDS",
     "add_up",
@@ -140,12 +142,11 @@ def warm() -> None:
         used=np.zeros(1, np.int64),
     )
     ring, scratch = new_ring(1), new_scratch(2)
-    longs, bytes_, floats, doubles, ints = (
-        np.zeros(1, kind) for kind in (np.int64, np.uint8, np.float32, np.float64, np.int32)
-    )
+    longs, bytes_, floats = np.zeros(1, np.int64), np.zeros(1, np.uint8), np.zeros(1, np.float32)
+    doubles, ints = np.zeros(1), np.zeros(1, np.int32)
     history, steps = np.zeros((1, NEAR), np.int32), np.ones(WINDOW, np.int32)
-    count(rows, rows, rows, ints, longs.copy(), doubles, doubles, history, ints.copy(), steps, longs, longs, doubles,
-          bytes_, 1, 0.0, 1.0, 8)  # fmt: skip
+    tables = Tables(rows, rows, rows, ints, longs.copy(), doubles, doubles, history, ints.copy())
+    count(tables, steps, longs, longs, doubles, bytes_, 1, 0.0, 1.0, 8)
     compact(rows, rows)
     admit(ring, longs, longs, bytes_, bytes_, floats, doubles, longs, bytes_.copy(), 0)
     move_checkpoint(ring, 0)

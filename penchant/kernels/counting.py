@@ -33,6 +33,25 @@ class Rows(NamedTuple):
     used: Longs
 
 
+class Tables(NamedTuple):
+    """All that an event adds to; `storage.counts` holds them.
+
+    ``transitions``, ``neighbours``: rows of items; ``seen``: rows of people. ``totals`` [items]: how many people met an
+    item; ``outgoing``, ``outgoing_recent`` [items]: sums of transitions from it; ``popular`` [items]: decayed totals;
+    ``history`` [people, NEAR]: what was met last, newest first, ``length`` [people] of it.
+    """
+
+    transitions: Rows
+    neighbours: Rows
+    seen: Rows
+    totals: Ints
+    outgoing: Longs
+    outgoing_recent: Doubles
+    popular: Doubles
+    history: Ints
+    length: Ints
+
+
 @jit
 def row_add(rows: Rows, row: int, other: int, amount: int, weight: float, most: int) -> None:
     """Add to an entry's count, and a decayed ``weight`` where those are kept."""
@@ -120,15 +139,7 @@ def row_has(rows: Rows, row: int, other: int) -> bool:
 
 @jit
 def count(
-    transitions: Rows,
-    neighbours: Rows,
-    seen: Rows,
-    totals: Ints,
-    outgoing: Longs,
-    outgoing_recent: Doubles,
-    popular: Doubles,
-    history: Ints,
-    length: Ints,
+    tables: Tables,
     weights: Ints,
     people: Longs,
     items: Longs,
@@ -142,11 +153,11 @@ def count(
     """Take events (in log order) into the tables; ``sign`` -1 takes them out. Returns how many were handled.
 
     Only the first time that a person meets an item is counted, so that one person moves any count by at most one
-    event's worth. ``history`` is [people, NEAR], newest first. Stops early when an arena may overflow: the caller
-    makes room and calls again from there. Popularity is a forward decay (Cormode et al. 2009): each event adds
-    2^((time - reference) / half_life), so the order of events does not matter and an event can be subtracted. So are
-    the recent transitions, with the same half-life.
+    event's worth. Stops early when an arena may overflow: the caller makes room and calls again from there. Popularity
+    is a forward decay (Cormode et al. 2009): each event adds 2^((time - reference) / half_life), so the order of events
+    does not matter and an event can be subtracted. So are the recent transitions, with the same half-life.
     """
+    transitions, neighbours, seen, totals, outgoing, outgoing_recent, popular, history, length = tables
     room_t = len(transitions.ids) - WINDOW * most
     room_n = len(neighbours.ids) - NEAR * most
     for e in range(len(people)):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant import kernels
-from penchant.kernels import NEAR, TRANSITION_UNIT, WINDOW, Rows
+from penchant.kernels import NEAR, TRANSITION_UNIT, WINDOW, Rows, Tables
 from penchant.storage.event_log import History
 from penchant.storage.state_store import grown
 
@@ -119,15 +119,7 @@ class Counts:
         done = 0
         while done < len(items):
             done += kernels.count(
-                self.transitions,
-                self.neighbours,
-                self.seen,
-                self.totals,
-                self.outgoing,
-                self.outgoing_recent,
-                self.popular,
-                self.history,
-                self.length,
+                Tables(*(getattr(self, name) for name in Tables._fields)),
                 self.weights,
                 people[done:],
                 items[done:],
