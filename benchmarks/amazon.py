@@ -3,67 +3,94 @@
 Two ways, because papers differ: trained on all but everybody's last two items, the last but one known to the state when
 the last is asked for (`r10, ndcg10`); or trained on all but the last (`r10_refit, ndcg10_refit`). The files have an
 order and no times. The full catalogue is ranked by the real engine, seen items removed, ties between scores to the item
-first mentioned; items are ids alone. Recall at 10 of one item is the hit rate.
+first mentioned. Recall at 10 of one item is the hit rate. Most items are met a few times, so the trained version reads
+titles (short phrases, where the file has no titles). Beside it, of the same folder before the training: version 0
+(`_v0`), and transitions alone (`_transitions`).
 
 ``VALIDATE=1`` asks for the last but one, without the refit, and ``EPOCHS=20`` trains so long: the number of epochs is
-to be chosen so. ``SAMPLE=0.1`` takes a seeded share of the people. All of these print and write no row.
+to be chosen so. ``SAMPLE=0.1`` takes a seeded share of the people, ``TEXT=0`` reads no titles. All of these print and
+write no row.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.loo import last_items
 from benchmarks.movielens import Split, copied, data_folder, figures, on_each_core, prepared, some_people, trained
 from benchmarks.rows import write_row
+from penchant.evaluation import baselines
+from penchant.evaluation.asking import Asker
+from penchant.evaluation.folders import learn, opened
 from penchant.evaluation.trials import TIMELESS, Trial, left_out, read_names, read_sequences
 from penchant.learning.recipe import Recipe, derive
-from penchant.types import Event
+from penchant.types import Event, Item
 
 EPOCHS = 20
 SEEDS = (0, 1, 2)
 PROTOCOL = (
     "leave-one-out, trained on all but the last two (_refit: but the last), full catalogue, seen removed, no times, "
-    "items are ids; ties to the item first mentioned"
+    "titles read; _v0: version 0; _transitions: counts of what followed what alone; ties to the item first mentioned"
 )
+
+
+class Run(NamedTuple):
+    """``seed`` None: nothing is trained. ``way``: "" or "_refit", the ending of the figures' names."""
+
+    trial: Trial
+    way: str
+    seed: int | None
+    epochs: int
+    text: bool
+    validate: bool
 
 
 def measure(name: str, data: str) -> None:
     """Run ``data``, a folder of PENCHANT_DATA, and write the row ``name``."""
     epochs, share = int(os.environ.get("EPOCHS", EPOCHS)), float(os.environ.get("SAMPLE", 1))
     seeds = [int(seed) for seed in os.environ.get("SEEDS", "").split()] or list(SEEDS)
-    validate = bool(os.environ.get("VALIDATE"))
+    validate, text = bool(os.environ.get("VALIDATE")), os.environ.get("TEXT", "1") != "0"
     items, trial = questions(data_folder(data), share)
-    ways = {"": trial} if validate else {"": trial, "_refit": refit(trial)}
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        bases = {way: prepared(Path(scratch) / f"base{way}", Split(items, list(its.learned), []), encoder="none")
-                 for way, its in ways.items()}  # fmt: skip
-        runs = [(bases[way], ways[way], way, seed, epochs, validate) for way in ways for seed in seeds]
+        base = prepared(Path(scratch) / "base", Split(items, list(trial.learned), []), "" if text else "none")
+        runs = [(base, Run(trial, "", seed, epochs, text, validate)) for seed in (None, *seeds)]
+        if not validate:
+            again, base = refit(trial), grown(base, trial.known)
+            runs += [(base, Run(again, "_refit", seed, epochs, text, validate)) for seed in (None, *seeds)]
         for _, its in on_each_core(one, runs):
             for key, figure in its.items():
                 found.setdefault(key, []).append(figure)
     row = {key: float(np.mean(of)) for key, of in found.items()}
-    row |= {f"{key}_sd": float(np.std(found[key])) for key in found if key.startswith("ndcg10")}
-    if validate or share < 1 or epochs != EPOCHS:
+    row |= {f"{key}_sd": float(np.std(found[key])) for key in ("ndcg10", "ndcg10_refit") if key in found}
+    if validate or not text or share < 1 or epochs != EPOCHS:
         print(row)
     else:
-        write_row(name, data=f"{data}: sequences.txt", seeds=len(seeds), figures=row, protocol=PROTOCOL)
+        write_row(name, data=f"{data}: sequences.txt, items.csv", seeds=len(seeds), figures=row, protocol=PROTOCOL)
 
 
 def questions(folder: Path, share: float) -> tuple[list[Event], Trial]:
     """The catalogue, and leave-one-out over a seeded share of the people."""
-    names = read_names(folder / "items.csv")
-    events = read_sequences(folder / "sequences.txt", names, action="buy")
+    events = read_sequences(folder / "sequences.txt", read_names(folder / "items.csv"), action="buy")
     people = some_people(events, share)
-    catalogue = [Event(kind="item", item=item, time=TIMELESS) for item in names.values()]
-    return catalogue, left_out(event for event in events if event.user in people)
+    return catalogue(folder / "items.csv"), left_out(event for event in events if event.user in people)
+
+
+def catalogue(path: Path) -> list[Event]:
+    """Item events in the file's order; the short phrase stands in where a title is missing."""
+    with open(path, newline="", encoding="utf-8") as file:
+        titles = {row["asin"]: row["title"] or row.get("short_text") or "" for row in csv.DictReader(file)}
+    return [Item(id=item, fields={"title": title} if title else {}, time=TIMELESS).event()
+            for item, title in titles.items()]  # fmt: skip
 
 
 def refit(trial: Trial) -> Trial:
@@ -71,17 +98,48 @@ def refit(trial: Trial) -> Trial:
     return trial._replace(learned=[*trial.learned, *trial.known], known=())
 
 
-def recipe(seed: int, epochs: int, learned: Sequence[Event]) -> Recipe:
-    return derive("medium", events=len(learned), text=False, fields=False, since=False, values=False, epochs=epochs,
-                  seed=seed)  # fmt: skip
+def grown(base: Path, known: Sequence[Event]) -> Path:
+    """A copy of the folder that has learned these events too: its titles need not be read again."""
+    folder = copied(base, "base_refit")
+    with opened(folder, {}) as engine:
+        learn(engine, known, (b"refit", len(known)))
+    return folder
 
 
-def one(base: Path, trial: Trial, way: str, seed: int, epochs: int, validate: bool) -> dict[str, float]:
-    """Train and ask once, in a process of its own."""
-    folder = copied(base, f"run{way}-{seed}")
-    _, seconds = trained(folder, recipe(seed, epochs, trial.learned), epochs)
-    r10, ndcg10 = figures(last_items(folder, trial, validate))
+def recipe(run: Run) -> Recipe:
+    return derive("medium", events=len(run.trial.learned), text=run.text, fields=False, since=False, values=False,
+                  epochs=run.epochs, seed=run.seed or 0)  # fmt: skip
+
+
+def one(base: Path, run: Run) -> dict[str, float]:
+    """Train and ask once, or ask alone, in a process of its own."""
+    folder = copied(base, f"run{run.way}-{run.seed}")
+    if run.seed is None:
+        found = untrained(folder, run)
+    else:
+        _, seconds = trained(folder, recipe(run), run.epochs)
+        print(f"  seed {run.seed}{run.way}, trained in {seconds:.0f} s", flush=True)
+        found = {"": last_items(folder, run.trial, run.validate)}
     shutil.rmtree(folder)
-    row = {f"r10{way}": r10, f"ndcg10{way}": ndcg10}
-    print(f"  seed {seed}, trained in {seconds:.0f} s: {row}", flush=True)
+    row = {}
+    for name, places in found.items():
+        row[f"r10{name}{run.way}"], row[f"ndcg10{name}{run.way}"] = figures(places)
+    print(f"  {row}", flush=True)
     return row
+
+
+def untrained(folder: Path, run: Run) -> dict[str, NDArray[np.int64]]:
+    """Places of the items asked for under version 0 and under transitions alone."""
+    found: list[tuple[int, int]] = []
+    with opened(folder, {}) as engine:
+        asker, names, counts = Asker(engine), engine.parts.log, engine.parts.counts
+        counts.frozen = True
+        if not run.validate:
+            learn(engine, run.trial.known, (b"known", len(run.trial.known)))
+        for event in run.trial.known if run.validate else run.trial.asked:
+            place, _ = asker.person(event)
+            seen = counts.seen_by(names.people.get(event.user or ""))
+            alone = baselines.places(engine, names.items.get(event.item or ""), seen)
+            found.append((place, alone["transitions"]))
+    places = np.array(found, np.int64)
+    return {"_v0": places[:, 0], "_transitions": places[:, 1]}

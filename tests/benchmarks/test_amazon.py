@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.amazon import questions, refit
+from benchmarks.amazon import catalogue, questions, refit
 from benchmarks.movielens import some_people
 
 
@@ -40,3 +40,9 @@ def test_a_share_of_the_people_keeps_the_whole_catalogue(folder: Path) -> None:
     assert len(catalogue) == 4
     assert len(trial.asked) == 2
     assert {event.user for event in trial.asked} == some_people(questions(folder, 1.0)[1].events, 0.5)
+
+
+def test_a_short_phrase_stands_in_for_a_missing_title_and_a_lack_of_both_is_no_field(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text('item_idx,asin,title,short_text\n1,A,"Long, long",long\n2,B,,phrase\n3,C,,\n', encoding="utf-8")
+    assert [event.fields for event in catalogue(path)] == [{"title": "Long, long"}, {"title": "phrase"}, {}]
