@@ -1,4 +1,8 @@
-"""MovieLens-1M as the benchmarks use it, and what they share: folders at a split, models trained there, lists asked."""
+"""MovieLens-1M as the benchmarks use it, and what they share: folders at a split, models trained there, lists asked.
+
+A model is published twice in its folder, with the learned score alone and fused with counts: the same lists can be
+asked of either. The fusion is fitted to answers that the model has not learned from (`fitted`).
+"""
 
 from __future__ import annotations
 
@@ -20,16 +24,20 @@ from penchant.evaluation import metrics
 from penchant.evaluation.asking import Asker
 from penchant.evaluation.folders import World, learn, met_often, opened, prepare
 from penchant.evaluation.protocols import in_time
+from penchant.learning import fusing
 from penchant.learning.dataset import from_moment
+from penchant.learning.fusing import Collector
+from penchant.learning.gate import QUESTIONS
 from penchant.learning.pretrain import Report, Trainer
 from penchant.learning.publish import publish
 from penchant.learning.recipe import Recipe
 from penchant.learning.source import Source
 from penchant.learning.validation import Places, places
 from penchant.models import versions
+from penchant.models.fusion import Fusion, in_words
 from penchant.models.torch.scorer import Model
 from penchant.serving.importers import plan, read
-from penchant.types import Event
+from penchant.types import Event, Query
 
 VALIDATION, TEST = 975768446.0, 978133376.0
 
@@ -86,7 +94,7 @@ def copied(folder: Path, name: str) -> Path:
 
 
 def trained(folder: Path, recipe: Recipe, epochs: int) -> tuple[Model, float]:
-    """Train on all that the folder holds, publish there and use it; (the model, seconds of training)."""
+    """Train on all that the folder holds, publish the learned score alone and use it; (the model, seconds)."""
     with Source(folder) as source:
         data = source.data(source.histories, recipe)
         begun = time.monotonic()
@@ -97,11 +105,54 @@ def trained(folder: Path, recipe: Recipe, epochs: int) -> tuple[Model, float]:
     return model, seconds
 
 
-def asked(folder: Path, events: Sequence[Event]) -> NDArray[np.int64]:
-    """Places of what came next in the lists of the real engine, each event learned after it was asked for."""
+def fuse(folder: Path, model: Model, recipe: Recipe, fusion: Fusion) -> None:
+    """Publish a trained model of the folder once more, with this fusion, and use it.
+
+    The folder's log may have grown since the training: states are folded up to its end.
+    """
+    with Source(folder) as source:
+        path = publish(folder / "versions", source, model, recipe, epochs=recipe.epochs, metrics={}, fusion=fusion)
+    versions.use_version(folder / "versions", path.name)
+
+
+def fitted(
+    folder: Path, model: Model, recipe: Recipe, events: Sequence[Event], *, living: bool = True
+) -> tuple[Fusion, dict[str, float]]:
+    """A fusion fitted to what came next, asked of the model in a folder of its own; and NDCG@10 on the same questions.
+
+    At most `QUESTIONS`, spread over the ``events``, which the model has not learned from; each event is learned after
+    it was asked for, unless not ``living``: then none is. ``ndcg10_alone`` is of the learned score, ``_lines`` of the
+    fusion's start, ``_curves`` of curves, each person's fitted to other people.
+    """
+    fuse(folder, model, recipe, fusing.lines())
+    people = np.unique([event.user for event in events], return_inverse=True)[1].tolist()
+    every = max(1, len(events) // QUESTIONS)
+    with opened(folder, {}) as engine:
+        collector = Collector(engine)
+        for k, event in enumerate(events):
+            if k % every == 0:
+                collector.ask(Query(user=event.user, time=event.time), event.item or "", people[k])
+            if living:
+                learn(engine, [event], (b"fitted", k))
+            if k % 10_000 == 0:
+                _counted("collecting", k, len(events))
+    examples = collector.examples()
+    alone = float(fusing.gains(examples, fusing.alone()).mean())
+    fusion, weighed = fusing.fused(examples)
+    found = {"ndcg10_alone": alone, "ndcg10_lines": weighed.lines, "ndcg10_curves": weighed.curves or 0.0}
+    print(f"  fitted to {len(examples.answer):,} questions: {found}", *in_words(fusion), sep="\n    ", flush=True)
+    return fusion, found
+
+
+def asked(folder: Path, events: Sequence[Event], *, frozen: bool = False) -> NDArray[np.int64]:
+    """Places of what came next in the lists of the real engine, each event learned after it was asked for.
+
+    ``frozen``: counts stand as they are in the folder, states alone go on.
+    """
     found = np.full(len(events), -1, np.int64)
     with opened(folder, {}) as engine:
         asker = Asker(engine)
+        engine.parts.counts.frozen = frozen
         for k, event in enumerate(events):
             found[k] = asker.person(event)[0]
             learn(engine, [event], (b"asked", k))

@@ -1,15 +1,18 @@
 """How good trained lists are on MovieLens-1M: global time split, successive, through the real engine.
 
-    PENCHANT_DATA=<folder with ml-1m> make bench-quality          (an hour and a half on two cores)
+    PENCHANT_DATA=<folder with ml-1m> make bench-quality          (two hours on two cores)
 
-T = 978133376. The recipe was chosen on 975768446 <= t < T (`VALIDATE=1`); the number of epochs is bounded by the
-machine's time, and validation was still rising there (docs/log.md). Then the model is trained on everything before T
-and the lists after T are asked for once. Every later event is predicted from all of that user's earlier ones, test
-events included once revealed; weights and fusion stand still. First-ever events count.
+T = 978133376. Recipe and epochs were chosen on 975768446 <= t < T (`VALIDATE=1`: each input there, seed 0). The fusion
+is fitted there too, once an input, by a model that learned from what came before it alone: what the engine knew of its
+candidates before every tenth event was told. Then each seed is trained on everything before T, and the lists after T
+are asked for once. Every later event is predicted from all of that user's earlier ones, test events included once
+revealed; weights and fusion stand still, states and counts go on. First-ever events count.
 The full catalogue is ranked, items already rated are removed, items with fewer than 5 ratings are dropped from the
 events, ties between scores go to the item that was first mentioned, same-second events keep the order of the file.
-The learned score alone orders the lists; counts only find candidates. Three inputs: neither request time nor ratings
-(what published models have); with the time from the last event to the moment of asking; with that and the ratings.
+Three inputs: neither request time nor ratings (what published models have); with the time from the last event to the
+moment of asking (`_reqtime`); with that and the ratings (`_reqtime_ratings`; `_both` where fused). `hr10`, `ndcg10`:
+the learned score alone orders the lists, and counts only find candidates; `_fused`: both do; `_frozen_counts`: fused,
+counts standing still at T.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.movielens import (
     TEST,
@@ -28,6 +32,8 @@ from benchmarks.movielens import (
     asked,
     copied,
     figures,
+    fitted,
+    fuse,
     offline,
     on_each_core,
     prepared,
@@ -37,11 +43,13 @@ from benchmarks.movielens import (
 from benchmarks.rows import write_row
 from penchant.evaluation import metrics
 from penchant.learning.recipe import Recipe, derive
+from penchant.models.fusion import Fusion
 from penchant.types import Event
 
-EPOCHS = 10
+EPOCHS = 16
 SEEDS = (0, 1, 2)
 INPUTS = {"": (False, False), "_reqtime": (True, False), "_reqtime_ratings": (True, True)}
+FUSED = {"": "_fused", "_reqtime_ratings": "_fused_both"}
 
 
 def recipe(since: bool, values: bool, seed: int) -> Recipe:
@@ -50,46 +58,71 @@ def recipe(since: bool, values: bool, seed: int) -> Recipe:
 
 
 def main() -> None:
-    validate = bool(os.environ.get("VALIDATE"))
-    moment, until = (VALIDATION, TEST) if validate else (TEST, float("inf"))
     seeds = [int(seed) for seed in os.environ.get("SEEDS", "").split()] or list(SEEDS)
-    split = time_split(moment, until)
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
+        split = time_split(VALIDATION, TEST)
+        base = prepared(Path(scratch) / "validation", split, encoder="none")
+        on_validation = dict(on_each_core(validated, [(base, split.after, name) for name in INPUTS if name in FUSED]))
+        fusions = {name: fusion for (_, _, name), fusion in on_validation.items()}
+        if os.environ.get("VALIDATE"):
+            return
+        split = time_split(TEST)
         base = prepared(Path(scratch) / "base", split, encoder="none")
-        runs = [(base, split.after, moment, name, seed) for name in INPUTS for seed in seeds]
+        runs = [(base, split.after, name, seed, fusions.get(name)) for name in INPUTS for seed in seeds]
         for _, its in on_each_core(one, runs):
             for key, figure in its.items():
                 found.setdefault(key, []).append(figure)
     row = {key: float(np.mean(of)) for key, of in found.items()}
-    row |= {f"ndcg10{name}_sd": float(np.std(found[f"ndcg10{name}"])) for name in INPUTS}
+    row |= {f"{key}_sd": float(np.std(of)) for key, of in found.items() if key in SPREAD}
     row["seeds"] = len(seeds)
-    if validate:
-        print(row)
-    else:
-        write_row("quality", data="MovieLens-1M", seeds=len(seeds), figures=row, protocol=PROTOCOL)
+    write_row("quality", data="MovieLens-1M", seeds=len(seeds), figures=row, protocol=PROTOCOL)
 
 
-def one(base: Path, after: Sequence[Event], moment: float, name: str, seed: int) -> dict[str, float]:
-    """Train and ask once, in a process of its own."""
-    by, folder = recipe(*INPUTS[name], seed), copied(base, f"run{name}-{seed}")
+def validated(base: Path, after: Sequence[Event], name: str) -> Fusion:
+    """Train on what came before validation and fit the fusion to it, in a process of its own."""
+    by, folder = recipe(*INPUTS[name], seed=0), copied(base, f"validation{name}")
     model, seconds = trained(folder, by, by.epochs)
-    places = asked(folder, after)
-    hr10, ndcg10 = figures(places)
-    row = {f"hr10{name}": hr10, f"ndcg10{name}": ndcg10}
-    if not name:
-        people = np.unique([event.user for event in after], return_inverse=True)[1]
-        row["ndcg10_low"], row["ndcg10_high"] = metrics.interval(metrics.gains(places, 10), people)
-        alone = offline(folder, model, by, moment)
-        row |= {"hr10_offline": alone.hit_rate(), "ndcg10_offline": alone.ndcg()}
+    print(f"  validation{name}, trained in {seconds:.0f} s", flush=True)
+    return fitted(folder, model, by, after)[0]
+
+
+def one(base: Path, after: Sequence[Event], name: str, seed: int, fusion: Fusion | None) -> dict[str, float]:
+    """Train once and ask, alone and fused, in a process of its own."""
+    by, people = recipe(*INPUTS[name], seed), np.unique([event.user for event in after], return_inverse=True)[1]
+    with tempfile.TemporaryDirectory(dir=base.parent) as own:
+        folder = shutil.copytree(base, Path(own) / "alone")
+        model, seconds = trained(folder, by, by.epochs)
+        row = {}
+        if fusion is not None:
+            twin = copied(folder, "fused")
+            fuse(twin, model, by, fusion)
+            if not name:
+                row |= its("_fused_frozen_counts", asked(copied(twin, "frozen"), after, frozen=True))
+            row |= its(FUSED[name], asked(twin, after), None if name else people)
+        row |= its(name, asked(folder, after), None if name else people)
+        if not name:
+            alone = offline(folder, model, by, TEST)
+            row |= {"hr10_offline": alone.hit_rate(), "ndcg10_offline": alone.ndcg()}
     print(f"  seed {seed}, trained in {seconds:.0f} s: {row}", flush=True)
-    shutil.rmtree(folder)
     return row
 
 
+def its(name: str, places: NDArray[np.int64], people: NDArray[np.int64] | None = None) -> dict[str, float]:
+    """Figures of lists, with the interval over people where those are given."""
+    row = dict(zip((f"hr10{name}", f"ndcg10{name}"), figures(places), strict=True))
+    if people is not None:
+        ends = metrics.interval(metrics.gains(places, 10), people)
+        row |= dict(zip((f"ndcg10{name}_low", f"ndcg10{name}_high"), ends, strict=True))
+    return row
+
+
+SPREAD = {f"ndcg10{name}" for name in (*INPUTS, *FUSED.values())}
 PROTOCOL = (
     "global time split at T=978133376, successive, full catalogue, seen removed, items with fewer than 5 ratings "
-    "dropped, ties to the item first mentioned; recipe chosen on 975768446 <= t < T, 10 epochs; learned score alone"
+    f"dropped, ties to the item first mentioned; recipe chosen on 975768446 <= t < T, {EPOCHS} epochs; learned score "
+    "alone, and fused: curves fitted on that window, once an input, by a model that has not learned from it; counts "
+    "live, or frozen at T"
 )
 
 if __name__ == "__main__":
