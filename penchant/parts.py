@@ -113,7 +113,7 @@ class Parts:
 
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
         recent = self.states.recent(person, self.positive.view(np.bool_))
-        return Asked(vector, recent, query.time or 0.0, self.states.depth(person))
+        return Asked(vector, recent, query.time or 0.0, self.states.depth(person), person)
 
     def judged(self, person: int, vector: Floats, items: Longs) -> list[tuple[dict[str, float], float | None]]:
         """(probability of each action, rating) of items for a person whose f(x) is ``vector``, as far as is known."""

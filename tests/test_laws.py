@@ -27,10 +27,11 @@ from msgspec import structs
 from benchmarks.kill import ingest_until_killed
 from penchant import Condition, Event, Query
 from penchant.engine import Engine
-from penchant.kernels import MOVE, RING
+from penchant.kernels import AUDIENCE, MOVE, RING
 from penchant.models.cold_start import DIM, publish_version_0
 from penchant.models.runtime import Version
 from penchant.models.versions import use_version
+from penchant.parts import Parts
 from penchant.pipeline.filters import meets
 from penchant.storage.counts import Counts
 from penchant.storage.state_store import read_arrays
@@ -56,6 +57,8 @@ class Portrait(NamedTuple):
     totals: dict[str, tuple[int, int]]
     popular: dict[str, float]
     recent: dict[str, dict[str, float]]
+    together: dict[str, dict[str, int]]
+    audience: dict[str, dict[str, float]]
     lists: dict[str, dict[str, float]]
 
 
@@ -73,7 +76,7 @@ def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items
         return {log.items.name(i): value for i, value in zip(rows.ids[cells].tolist(), values, strict=True)}
 
     def lately(number: int) -> dict[str, float]:
-        found = row(counts.transitions, number, "recent")
+        found = row(counts.transitions, number, "extra")
         return {name: weight * counts.decay(LATER) for name, weight in found.items()}
 
     return Portrait(
@@ -87,8 +90,19 @@ def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items
         totals={name: (int(counts.totals[k]), int(counts.outgoing[k])) for name, k in numbers.items()},
         popular={name: float(counts.popular[k] * counts.decay(LATER)) for name, k in numbers.items()},
         recent={name: lately(number) for name, number in numbers.items()},
+        together={name: row(counts.neighbours, number, "extra") for name, number in numbers.items()},
+        audience={name: audience(parts, number) for name, number in numbers.items()},
         lists={name: scores(engine, name) for name in (*people, "nobody")},
     )
+
+
+def audience(parts: Parts, number: int) -> dict[str, float]:
+    """The people of an item who are listened to, and when they met it."""
+    rows, name = parts.counts.audience, parts.log.people.name
+    end = int(rows.start[number] + rows.size[number])
+    newest = slice(max(int(rows.start[number]), end - AUDIENCE), end)
+    met = zip(rows.ids[newest].tolist(), rows.extra[newest].tolist(), strict=True)
+    return {name(person): when for person, when in met}
 
 
 def settled(engine: Engine) -> None:
@@ -117,6 +131,8 @@ def assert_same(one: Portrait, other: Portrait) -> None:
     assert one.totals == other.totals
     assert one.transitions == other.transitions
     assert one.neighbours == other.neighbours
+    assert one.together == other.together
+    assert one.audience == other.audience
     assert one.popular == pytest.approx(other.popular, rel=1e-9, abs=1e-9)
     for name, expected in other.recent.items():
         assert one.recent[name] == pytest.approx(expected, rel=1e-9, abs=1e-9), name
@@ -664,11 +680,19 @@ def test_one_person_moves_any_count_by_at_most_one_events_worth(
     popular = [counts.popular * counts.decay(NOW + 1000) for counts in (with_one, without)]
     assert (popular[0] - popular[1]).max() <= 1
     assert (with_one.outgoing - without.outgoing).max() <= with_one.weights.sum()
-    for table, most in (("transitions", with_one.weights[0]), ("neighbours", 1)):
+    for table, column, most in (
+        ("transitions", "counts", with_one.weights[0]),
+        ("neighbours", "counts", 1),
+        ("neighbours", "extra", 1),  # within a session
+    ):
         for row in range(6):
-            before, after = cells(getattr(without, table), row), cells(getattr(with_one, table), row)
+            before, after = (cells(getattr(counts, table), row, column) for counts in (without, with_one))
             assert all(after[other] >= count for other, count in before.items())
             assert all(count - before.get(other, 0) <= most for other, count in after.items())
+    for row in range(6):  # one voice among an item's audience
+        before, after = (cells(counts.audience, row, "extra") for counts in (without, with_one))
+        assert set(after) - set(before) <= {0}
+        assert set(before) <= set(after)
 
 
 def add(counts: Counts, events: Sequence[tuple[int, int, float, bool]]) -> None:
@@ -677,9 +701,9 @@ def add(counts: Counts, events: Sequence[tuple[int, int, float, bool]]) -> None:
         counts.add(people, items, times, positive.astype(np.uint8))
 
 
-def cells(rows: Any, row: int) -> dict[int, int]:
+def cells(rows: Any, row: int, column: str) -> dict[int, float]:
     part = slice(rows.start[row], rows.start[row] + rows.size[row])
-    return dict(zip(rows.ids[part].tolist(), rows.counts[part].tolist(), strict=True))
+    return dict(zip(rows.ids[part].tolist(), getattr(rows, column)[part].tolist(), strict=True))
 
 
 # -- erased means the same outputs as never seen -----------------------------------------------------------------------

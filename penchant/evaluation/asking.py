@@ -2,7 +2,8 @@
 
 A person can also be asked for as a *guest*: someone of whom only that person's last events are known. A guest has a
 number and a state, and nothing else: the state is folded from the cut history, asked, and cleared, so that neither
-counts nor anybody else's list can tell that the guest was there. A guest has seen what stands in the cut history.
+counts nor anybody else's list can tell that the guest was there. A guest has seen what stands in the cut history, and
+is not told what the person met before that: that very person is no similar one.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Asker:
                 history = parts.history(person, parts.as_of, last)
                 parts.states.replace(self._guest, history)
                 hidden = {self._items.name(item) for item in history.item.tolist() if item >= 0}
+            parts.retrieval.unheard = person
             names = self._list(GUEST, event.time, hidden if self._seen == "ever" else ())
+            parts.retrieval.unheard = -1
             parts.states.clear(self._guest)
         return self._place(names, event.item), self._numbers(names)
 

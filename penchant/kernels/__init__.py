@@ -8,9 +8,8 @@ A loop calls only loops of its own file: the cache notices that a file has chang
 
 from __future__ import annotations
 
-import numpy as np
-
 from penchant.kernels.asking import (
+    ALIKE,
     ASKED,
     CONDITION,
     DENSE,
@@ -22,13 +21,16 @@ from penchant.kernels.asking import (
     KEPT,
     NEIGHBOUR,
     NEIGHBOURS,
+    PEOPLE,
     PLACE,
     POPULAR,
     RECENT,
     SEEN,
+    SIMILAR,
     SOURCE,
     SOURCES,
     STAMP,
+    TOGETHER,
     TRANSITION,
     TRANSITIONS,
     WORDS,
@@ -39,17 +41,21 @@ from penchant.kernels.asking import (
     dot,
     features,
     gather,
+    gather_similar,
     new_scratch,
     reasons,
     strongest,
     union,
 )
 from penchant.kernels.counting import (
+    AUDIENCE,
     NEAR,
+    SESSION,
     Rows,
     Tables,
     compact,
     count,
+    leave,
     row_add,
     row_has,
 )
@@ -70,9 +76,12 @@ from penchant.kernels.shared import (
     TRANSITION_UNIT,
     WINDOW,
 )
+from penchant.kernels.warming import warm
 
 __all__ = [
+    "ALIKE",
     "ASKED",
+    "AUDIENCE",
     "Asked",
     "CONDITION",
     "DENSE",
@@ -89,6 +98,7 @@ __all__ = [
     "NEAR",
     "NEIGHBOUR",
     "NEIGHBOURS",
+    "PEOPLE",
     "PLACE",
     "POPULAR",
     "RECENT",
@@ -96,11 +106,14 @@ __all__ = [
     "Ring",
     "Rows",
     "SEEN",
+    "SESSION",
+    "SIMILAR",
     "SOURCE",
     "SOURCES",
     "STAMP",
     "STEPPED",
     "Scratch",
+    "TOGETHER",
     "TRANSITION",
     "TRANSITIONS",
     "TRANSITION_UNIT",
@@ -116,6 +129,8 @@ __all__ = [
     "dot",
     "features",
     "gather",
+    "gather_similar",
+    "leave",
     "move_checkpoint",
     "new_ring",
     "new_scratch",
@@ -126,37 +141,3 @@ __all__ = [
     "union",
     "warm",
 ]
-
-
-def warm() -> None:
-    """Compile every loop, or load it from the cache, before the first person waits for it."""
-    height, arena = 2, 4096
-    rows = Rows(
-        start=np.zeros(height, np.int64),
-        capacity=np.zeros(height, np.int32),
-        size=np.zeros(height, np.int32),
-        lossy=np.zeros(height, np.uint8),
-        ids=np.zeros(arena, np.int32),
-        counts=np.zeros(arena, np.int32),
-        recent=np.zeros(arena),
-        used=np.zeros(1, np.int64),
-    )
-    ring, scratch = new_ring(1), new_scratch(2)
-    longs, bytes_, floats = np.zeros(1, np.int64), np.zeros(1, np.uint8), np.zeros(1, np.float32)
-    doubles, ints = np.zeros(1), np.zeros(1, np.int32)
-    history, steps = np.zeros((1, NEAR), np.int32), np.ones(WINDOW, np.int32)
-    tables = Tables(rows, rows, rows, ints, longs.copy(), doubles, doubles, history, ints.copy())
-    count(tables, steps, longs, longs, doubles, bytes_, 1, 0.0, 1.0, 8)
-    compact(rows, rows)
-    admit(ring, longs, longs, bytes_, bytes_, floats, doubles, longs, bytes_.copy(), 0)
-    move_checkpoint(ring, 0)
-    changed(ring, longs, 0, longs, longs, bytes_.copy())
-    gather(scratch, 1, rows, rows, longs, doubles, 1.0, ints, longs, 0.5, 0.5, floats, np.zeros(4, np.int64))
-    union(scratch, 1, longs, 1, np.zeros(4, np.int64), 0)
-    strongest(scratch, TRANSITION, longs, 1, 1)
-    vectors, out = np.zeros((1, 1), np.float32), np.zeros((1, 6), np.float32)
-    features(scratch, longs, vectors, floats, doubles, 1.0, doubles, 0.0, 1.0, 1.0, out)
-    add_up(out, np.zeros(6, np.float32), np.ones(6, np.float32), np.zeros((6, 2), np.float32), out.copy(),
-           np.zeros(1, np.float32))  # fmt: skip
-    reasons(scratch, 1, longs, bytes_, ints, np.zeros(0, np.uint8), bytes_.copy())
-    best(floats, np.zeros(0, np.int64), bytes_, 1)

@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from penchant.kernels.counting import Rows
+from penchant.kernels.counting import AUDIENCE, Rows
 from penchant.kernels.shared import TRANSITION_UNIT, WINDOW, Bytes, Doubles, Floats, Ints, Longs, fast, jit
 
 WEEK, STALE_WEEKS = 604_800.0, 20.0  # freshness halves every week; after so many it is nothing
 ASKED = 10  # events back whose neighbours speak for a candidate
 KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
-CONDITION, GIVEN = 64, 128
-STAMP, PLACE, SOURCE, HIDDEN, TRANSITION, NEIGHBOUR, RECENT = range(7)  # columns of Scratch
+CONDITION, GIVEN, PEOPLE = 64, 128, 256
+STAMP, PLACE, SOURCE, HIDDEN, TRANSITION, NEIGHBOUR, RECENT, TOGETHER, SIMILAR = range(9)  # columns of Scratch
+_COLUMNS = 16
+ALIKE = 64  # similar people who are listened to
 SOURCES = {
     DENSE: "dense",
     TRANSITIONS: "transitions",
@@ -24,26 +26,29 @@ SOURCES = {
     WORDS: "words",
     CONDITION: "condition",
     GIVEN: "given",
+    PEOPLE: "people",
 }
 
 
 class Asked(NamedTuple):
-    """What a list is asked by: f(x) [dim], the recent items newest first, the moment, how many events are known."""
+    """What a list is asked by: f(x) [dim], the recent items newest first, the moment, how many events are known, and
+    the number of the person who asks (-1: none)."""
 
     vector: Floats
     recent: Longs
     time: float
     depth: int
+    person: int
 
 
 class Scratch(NamedTuple):
     """Room for one query at a time, as long as the catalogue; two views of the same memory, one row an item.
 
-    A row is half a cache line, so that an item met at random costs one miss and not five.
+    A row is a cache line, so that an item met at random costs one miss and not nine.
     """
 
-    marks: Ints  # [items, 8]: STAMP (belongs to this query), PLACE among the candidates, SOURCE bits, HIDDEN
-    sums: Floats  # [items, 8]: TRANSITION, NEIGHBOUR and RECENT
+    marks: Ints  # [items, 16]: STAMP (belongs to this query), PLACE among the candidates, SOURCE bits, HIDDEN
+    sums: Floats  # [items, 16]: TRANSITION, NEIGHBOUR, RECENT, TOGETHER and SIMILAR
 
 
 @jit
@@ -67,7 +72,8 @@ def gather(
     Transition: sum over k < WINDOW of decay_t^k count(i_k -> j) / (count(i_k -> any) + shrinkage); recent, the same of
     decayed counts, in which ``one`` is what a transition of this moment weighs.
     Neighbour: sum over k < ASKED of decay_n^k co(i_k, j) / ((n_i + 10) (n_j + 10))^power, a shrunk cosine at power
-    1/2; ``shrunk`` is the table of (n + 10)^-power, since a power costs as much as all else here together.
+    1/2; ``shrunk`` is the table of (n + 10)^-power, since a power costs as much as all else here together. Together:
+    the same of meetings within one session.
     """
     n = 0
     for k in range(min(len(recent), ASKED)):
@@ -78,13 +84,62 @@ def gather(
             for at in range(transitions.start[item], transitions.start[item] + transitions.size[item]):
                 n = _spoken_for(scratch, mark, transitions.ids[at], n, chosen)
                 scratch.sums[transitions.ids[at], TRANSITION] += share * transitions.counts[at]
-                scratch.sums[transitions.ids[at], RECENT] += lately * transitions.recent[at]
+                scratch.sums[transitions.ids[at], RECENT] += lately * transitions.extra[at]
         share = decay_n**k * shrunk[min(totals[item], len(shrunk) - 1)]
         for at in range(neighbours.start[item], neighbours.start[item] + neighbours.size[item]):
             n = _spoken_for(scratch, mark, neighbours.ids[at], n, chosen)
             scratch.sums[neighbours.ids[at], NEIGHBOUR] += share * neighbours.counts[at]
+            scratch.sums[neighbours.ids[at], TOGETHER] += share * neighbours.extra[at]
     for k in range(n):
-        scratch.sums[chosen[k], NEIGHBOUR] *= shrunk[min(totals[chosen[k]], len(shrunk) - 1)]
+        share = shrunk[min(totals[chosen[k]], len(shrunk) - 1)]
+        scratch.sums[chosen[k], NEIGHBOUR] *= share
+        scratch.sums[chosen[k], TOGETHER] *= share
+    return n
+
+
+@jit
+def gather_similar(
+    scratch: Scratch,
+    mark: int,
+    audience: Rows,
+    history: Ints,
+    length: Ints,
+    totals: Ints,
+    asked: tuple[int, int, Longs, float],
+    shrunk: Floats,
+    likeness: Floats,
+    met: Longs,
+    n: int,
+    chosen: Longs,
+) -> int:
+    """Sum what similar people met last, into the items spoken for ``chosen[:n]``; returns how many there are then.
+
+    ``asked``: two people who are not listened to (the one who asks, and another or -1), the recent items newest first,
+    their decay. How alike person v is: sum over the recent items k < ASKED whose audience v is in, of
+    decay^k (n_k + 10)^-power; a cosine of recency-weighted sessions but for their lengths (vector session-kNN, Ludewig
+    & Jannach 2018). Similar: how alike those of the `ALIKE` most alike people are, summed, who met j among their last
+    `NEAR` items. ``likeness`` [people, 1]: zeros, and left so; ``met``: room for ASKED * AUDIENCE people.
+    """
+    person, unheard, recent, decay = asked
+    found = 0
+    for k in range(min(len(recent), ASKED)):
+        item = recent[k]
+        share = decay**k * shrunk[min(totals[item], len(shrunk) - 1)]
+        end = audience.start[item] + audience.size[item]
+        for at in range(max(audience.start[item], end - AUDIENCE), end):
+            other = audience.ids[at]
+            if other in (person, unheard):
+                continue
+            if likeness[other, 0] == 0.0:
+                met[found] = other
+                found += 1
+            likeness[other, 0] += share
+    for other in strongest(likeness, 0, met, found, ALIKE):
+        for k in range(length[other]):
+            n = _spoken_for(scratch, mark, history[other, k], n, chosen)
+            scratch.sums[history[other, k], SIMILAR] += likeness[other, 0]
+    for k in range(found):
+        likeness[met[k], 0] = 0.0
     return n
 
 
@@ -101,7 +156,7 @@ def _spoken_for(scratch: Scratch, mark: int, item: int, n: int, chosen: Longs) -
 @jit
 def _clear(scratch: Scratch, item: int) -> None:
     scratch.marks[item, SOURCE] = 0
-    scratch.sums[item, TRANSITION] = scratch.sums[item, NEIGHBOUR] = scratch.sums[item, RECENT] = 0.0
+    scratch.sums[item, TRANSITION : SIMILAR + 1] = 0.0
 
 
 @jit
@@ -128,8 +183,8 @@ def union(
 
 
 @jit
-def strongest(scratch: Scratch, column: int, items: Longs, n: int, limit: int) -> Longs:
-    """The ``limit`` items of ``items[:n]`` with the largest positive ``column`` of the scratch, in no particular order.
+def strongest(sums: Floats, column: int, items: Longs, n: int, limit: int) -> Longs:
+    """The ``limit`` rows of ``items[:n]`` with the largest positive ``column`` of the sums, in no particular order.
 
     Ties go to the smaller number.
     """
@@ -137,18 +192,18 @@ def strongest(scratch: Scratch, column: int, items: Longs, n: int, limit: int) -
     size = 0
     for k in range(n):
         item = items[k]
-        if scratch.sums[item, column] <= 0.0:
+        if sums[item, column] <= 0.0:
             continue
         if size < len(heap):
             heap[size] = item
             at = size
             size += 1
-            while at > 0 and _weaker(scratch.sums, column, heap[at], heap[(at - 1) // 2]):
+            while at > 0 and _weaker(sums, column, heap[at], heap[(at - 1) // 2]):
                 heap[at], heap[(at - 1) // 2] = heap[(at - 1) // 2], heap[at]
                 at = (at - 1) // 2
-        elif size > 0 and _weaker(scratch.sums, column, heap[0], item):
+        elif size > 0 and _weaker(sums, column, heap[0], item):
             heap[0] = item
-            _sift(scratch.sums, column, heap, size)
+            _sift(sums, column, heap, size)
     return heap[:size]
 
 
@@ -194,7 +249,7 @@ def features(
     floor_n: float,
     out: Floats,
 ) -> None:
-    """Absolute features [candidates, 6], the product of vectors and `models.fusion.COUNTED`."""
+    """Absolute features [candidates, 8], the product of vectors and `models.fusion.COUNTED`."""
     for k in range(len(candidates)):
         item = candidates[k]
         out[k, 0] = dot(vectors, item, asked)
@@ -204,6 +259,8 @@ def features(
         age = max(0.0, now - created[item]) / WEEK
         out[k, 4] = 2.0**-age if age < STALE_WEEKS else 0.0
         out[k, 5] = _log1p(scratch.sums[item, RECENT] / floor_t)
+        out[k, 6] = _log1p(scratch.sums[item, TOGETHER] / floor_n)
+        out[k, 7] = _log1p(scratch.sums[item, SIMILAR] / floor_n)
 
 
 @jit
@@ -277,5 +334,5 @@ def _better(scores: Floats, candidates: Longs, a: int, b: int) -> bool:
 
 def new_scratch(items: int) -> Scratch:
     """Room for queries over a catalogue of so many items."""
-    marks = np.zeros((items, 8), np.int32)
+    marks = np.zeros((items, _COLUMNS), np.int32)
     return Scratch(marks, marks.view(np.float32))

@@ -1,5 +1,10 @@
 """Count tables: growable rows of (id, count), and what an event adds to them.
 
+    transitions   item -> what came next; ever, and lately
+    neighbours    item -> what was met within the next `NEAR` items; of that, within one session
+    audience      item -> the people who met it last, so that similar people can be found
+    seen          person -> all that was met
+
 One growable row per item inside one arena, so that a catalogue of a hundred thousand items pays for the neighbours it
 has and not for the most it could have. Counts are integers: adding and subtracting one person's share is exact in any
 order. A full row evicts its smallest entry and lets the newcomer inherit its count (Space-Saving, Metwally, Agrawal &
@@ -15,12 +20,16 @@ import numpy as np
 from penchant.kernels.shared import WINDOW, Bytes, Doubles, Ints, Longs, jit
 
 NEAR = 32  # events before one that an item neighbour is counted from
+AUDIENCE = 48  # people of an item who are listened to: those who met it last
+_ROOM = 64  # and who are kept, so that some may be taken out again before older ones are missed
+SESSION = 1800.0  # seconds without an event that end a session
 
 
 class Rows(NamedTuple):
-    """``start, capacity, size, lossy``: [rows]; ``ids, counts``: the arena; ``used``: [1], its first free place.
+    """``start, capacity, size, lossy``: [rows]; ``ids, counts, extra``: the arena; ``used``: [1], its first free place.
 
-    ``recent``: decayed weights, another column of the arena; of length 0 where they are not kept.
+    ``extra`` holds decayed weights of transitions, meetings within a session of neighbours, times of an audience.
+    ``counts`` or ``extra`` is of length 0 where a table has none.
     """
 
     start: Longs
@@ -29,20 +38,22 @@ class Rows(NamedTuple):
     lossy: Bytes
     ids: Ints
     counts: Ints
-    recent: Doubles
+    extra: Doubles | Ints
     used: Longs
 
 
 class Tables(NamedTuple):
     """All that an event adds to; `storage.counts` holds them.
 
-    ``transitions``, ``neighbours``: rows of items; ``seen``: rows of people. ``totals`` [items]: how many people met an
-    item; ``outgoing``, ``outgoing_recent`` [items]: sums of transitions from it; ``popular`` [items]: decayed totals;
-    ``history`` [people, NEAR]: what was met last, newest first, ``length`` [people] of it.
+    ``transitions``, ``neighbours``, ``audience``: rows of items; ``seen``: rows of people. ``totals`` [items]: how many
+    people met an item; ``outgoing``, ``outgoing_recent`` [items]: sums of transitions from it; ``popular`` [items]:
+    decayed totals; ``history`` [people, NEAR]: what was met last, newest first, ``length`` [people] of it, of which
+    ``session`` [people] were met in one session, whose newest event was at ``newest`` [people].
     """
 
     transitions: Rows
     neighbours: Rows
+    audience: Rows
     seen: Rows
     totals: Ints
     outgoing: Longs
@@ -50,17 +61,19 @@ class Tables(NamedTuple):
     popular: Doubles
     history: Ints
     length: Ints
+    session: Ints
+    newest: Doubles
 
 
 @jit
 def row_add(rows: Rows, row: int, other: int, amount: int, weight: float, most: int) -> None:
-    """Add to an entry's count, and a decayed ``weight`` where those are kept."""
+    """Add to an entry's count, and a ``weight`` to its extra where a table has one."""
     start, size = rows.start[row], rows.size[row]
     at = _find(rows, start, size, other)
     if at >= 0:
         rows.counts[at] += amount
-        if len(rows.recent):
-            rows.recent[at] += weight
+        if len(rows.extra):
+            rows.extra[at] += weight
         if rows.counts[at] <= 0:  # nothing left: the last entry takes its place
             _copy(rows, start + size - 1, rows, at)
             rows.size[row] = size - 1
@@ -79,15 +92,17 @@ def row_add(rows: Rows, row: int, other: int, amount: int, weight: float, most: 
         rows.counts[at] += amount
         rows.lossy[row] = 1
     rows.ids[at] = other
-    if len(rows.recent):
-        rows.recent[at] = weight  # what was evicted says nothing of the newcomer's recency
+    if len(rows.extra):
+        rows.extra[at] = weight  # of what was evicted, none is the newcomer's
 
 
 @jit
 def _copy(rows: Rows, at: int, into: Rows, place: int) -> None:
-    into.ids[place], into.counts[place] = rows.ids[at], rows.counts[at]
-    if len(rows.recent):
-        into.recent[place] = rows.recent[at]
+    into.ids[place] = rows.ids[at]
+    if len(rows.counts):
+        into.counts[place] = rows.counts[at]
+    if len(rows.extra):
+        into.extra[place] = rows.extra[at]
 
 
 @jit
@@ -138,6 +153,54 @@ def row_has(rows: Rows, row: int, other: int) -> bool:
 
 
 @jit
+def _enter(audience: Rows, item: int, person: int, time: float) -> None:
+    """Put a person among those who met the item last, in the order of (time, person); the oldest leaves a full row.
+
+    So a row holds the newest of all who met the item, as many as its size says, whoever was evicted or left before.
+    """
+    first, size = audience.start[item], audience.size[item]
+    if size == _ROOM:
+        audience.lossy[item] = 1
+    if size > 0 and audience.lossy[item] and _later(audience, first, time, person):
+        return
+    if size == _ROOM:
+        for at in range(first, first + _ROOM - 1):
+            _copy(audience, at + 1, audience, at)
+        size -= 1
+    elif size == audience.capacity[item]:
+        _grow(audience, item, _ROOM)
+        first = audience.start[item]
+    at = first + size
+    while at > first and _later(audience, at - 1, time, person):
+        _copy(audience, at - 1, audience, at)
+        at -= 1
+    audience.ids[at], audience.extra[at] = person, time
+    audience.size[item] = size + 1
+
+
+@jit
+def _later(audience: Rows, at: int, time: float, person: int) -> bool:
+    there = audience.extra[at]
+    return there > time or (there == time and audience.ids[at] > person)
+
+
+@jit
+def leave(audience: Rows, person: int, items: Longs) -> bool:
+    """Take a person out of the audience of these items; whether somebody evicted before is missed there now."""
+    missed = False
+    for e in range(len(items)):
+        first, size = audience.start[items[e]], audience.size[items[e]]
+        at = _find(audience, first, size, person)
+        if at < 0:
+            continue
+        for k in range(at, first + size - 1):
+            _copy(audience, k + 1, audience, k)
+        audience.size[items[e]] = size - 1
+        missed |= audience.lossy[items[e]] == 1 and size <= AUDIENCE
+    return missed
+
+
+@jit
 def count(
     tables: Tables,
     weights: Ints,
@@ -150,19 +213,22 @@ def count(
     half_life: float,
     most: int,
 ) -> int:
-    """Take events (in log order) into the tables; ``sign`` -1 takes them out. Returns how many were handled.
+    """Take events (in log order) into the tables; ``sign`` -1 takes them out, but for `leave`. Returns how many.
 
     Only the first time that a person meets an item is counted, so that one person moves any count by at most one
     event's worth. Stops early when an arena may overflow: the caller makes room and calls again from there. Popularity
     is a forward decay (Cormode et al. 2009): each event adds 2^((time - reference) / half_life), so the order of events
     does not matter and an event can be subtracted. So are the recent transitions, with the same half-life.
     """
-    transitions, neighbours, seen, totals, outgoing, outgoing_recent, popular, history, length = tables
+    transitions, neighbours, audience, seen = tables.transitions, tables.neighbours, tables.audience, tables.seen
+    totals, outgoing, outgoing_recent = tables.totals, tables.outgoing, tables.outgoing_recent
+    history, length, session, newest = tables.history, tables.length, tables.session, tables.newest
     room_t = len(transitions.ids) - WINDOW * most
     room_n = len(neighbours.ids) - NEAR * most
+    room_a = len(audience.ids) - _ROOM
     for e in range(len(people)):
         person, item = people[e], items[e]
-        if transitions.used[0] > room_t or neighbours.used[0] > room_n:
+        if transitions.used[0] > room_t or neighbours.used[0] > room_n or audience.used[0] > room_a:
             return e
         if seen.used[0] + 2 * seen.size[person] + 8 > len(seen.ids):
             return e
@@ -173,9 +239,9 @@ def count(
             continue
         totals[item] += sign
         weight = sign * 2.0 ** ((times[e] - reference) / half_life)
-        popular[item] += weight
+        tables.popular[item] += weight
         if totals[item] == 0:
-            popular[item] = 0.0  # and not what rounding left of it
+            tables.popular[item] = 0.0  # and not what rounding left of it
         n = length[person]
         for k in range(min(n, WINDOW)):
             before = history[person, k]
@@ -184,8 +250,12 @@ def count(
             outgoing_recent[before] += weight * weights[k]
             if outgoing[before] == 0:
                 outgoing_recent[before] = 0.0
+        together = session[person] if n > 0 and abs(times[e] - newest[person]) <= SESSION else 0
         for k in range(min(n, NEAR)):
-            row_add(neighbours, history[person, k], item, sign, 0.0, most)
+            row_add(neighbours, history[person, k], item, sign, sign if k < together else 0, most)
+        session[person], newest[person] = min(together + 1, NEAR), times[e]
+        if sign > 0:
+            _enter(audience, item, person, times[e])
         for k in range(min(n, NEAR - 1), 0, -1):
             history[person, k] = history[person, k - 1]
         history[person, 0] = item

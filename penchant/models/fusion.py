@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-COUNTED = ("transitions", "neighbours", "popularity", "freshness", "recent_transitions")  # as `kernels.features` has
-VECTORS = ("text", "learned")  # before them: what the product of both vectors is called
+COUNTED = ("transitions", "neighbours", "popularity", "freshness", "recent_transitions", "together", "similar_people")
+VECTORS = ("text", "learned")  # before those, as `kernels.features` has them: what the product of vectors is called
 DEPTHS = 65  # numbers of events that are told apart: as many as a ring holds, and more
 
 

@@ -5,6 +5,8 @@
     transitions  log(1 + P / floor), P: what followed the person's last five items, by share
     recent_transitions   the same of decayed counts, so that what follows what lately counts most
     neighbours   log(1 + C / floor), C: shrunk cosine of co-occurrence with the last ten
+    together     the same of co-occurrence within one session
+    similar_people   log(1 + S / floor), S: how alike the people are who met it lately, summed over the most alike
     popularity   log(1 + recent popularity)
     freshness    2^(-age / 7 days) since the item was first sent
 

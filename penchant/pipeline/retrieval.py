@@ -1,4 +1,4 @@
-"""Where candidates come from: dense, transitions, neighbours, recent popularity, fresh items.
+"""Where candidates come from: dense, transitions, neighbours, similar people, recent popularity, fresh items.
 
 Every source is asked for its own best; the union is what gets ranked. Counts are gathered for all items that the
 recent ones speak for, so that a candidate found by one source alone still carries what the others know of it.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant import kernels
-from penchant.kernels import Asked
+from penchant.kernels import ASKED, AUDIENCE, Asked
 from penchant.models.fusion import Fusion
 from penchant.storage.counts import Counts
 from penchant.storage.item_index import ItemIndex
@@ -18,7 +18,7 @@ from penchant.storage.item_index import ItemIndex
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
-DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH = 150, 200, 200, 100, 50  # the most that each source gives
+DENSE, TRANSITIONS, NEIGHBOURS, PEOPLE, POPULAR, FRESH = 150, 200, 200, 50, 100, 50  # the most that each source gives
 MORE = 2000  # seen items that the dense source makes up for
 WITHIN_CONDITION = 500
 _SCANNED = 20_000
@@ -36,6 +36,8 @@ class Retrieval:
         self.scratch = kernels.new_scratch(0)
         self.mark = 0
         self._spoken = self._union = np.zeros(0, np.int64)
+        self.unheard = -1  # a person who is not listened to, whoever asks
+        self._likeness, self._met = np.zeros((0, 1), np.float32), np.zeros(ASKED * AUDIENCE, np.int64)
 
     def candidates(self, asked: Asked, also: list[tuple[int, Longs]], hidden: int = 0) -> Longs:
         """The union of all sources' best, for one query; ``also``: what was found elsewhere, by source.
@@ -43,16 +45,17 @@ class Retrieval:
         ``hidden``: how many items will be taken out again since the person has seen them; the dense source, which
         finds those first, is asked for as many more.
         """
-        spoken, scratch, n = self._gathered(asked), self.scratch, 0
+        spoken, sums, n = self._gathered(asked), self.scratch.sums, 0
         for source, items in (
-            (kernels.TRANSITIONS, kernels.strongest(scratch, kernels.TRANSITION, self._spoken, spoken, TRANSITIONS)),
-            (kernels.NEIGHBOURS, kernels.strongest(scratch, kernels.NEIGHBOUR, self._spoken, spoken, NEIGHBOURS)),
+            (kernels.TRANSITIONS, kernels.strongest(sums, kernels.TRANSITION, self._spoken, spoken, TRANSITIONS)),
+            (kernels.NEIGHBOURS, kernels.strongest(sums, kernels.NEIGHBOUR, self._spoken, spoken, NEIGHBOURS)),
+            (kernels.PEOPLE, kernels.strongest(sums, kernels.SIMILAR, self._spoken, spoken, PEOPLE)),
             (kernels.DENSE, self._dense(asked.vector, DENSE + min(hidden, MORE))),
             (kernels.POPULAR, self._popular()),
             (kernels.FRESH, self.fresh),
             *also,
         ):
-            n = kernels.union(scratch, self.mark, items, source, self._union, n)
+            n = kernels.union(self.scratch, self.mark, items, source, self._union, n)
         return self._union[:n]
 
     def these(self, asked: Asked, items: Longs) -> Longs:
@@ -79,7 +82,28 @@ class Retrieval:
             self._shrunk,
             self._spoken,
         )
-        return spoken
+        return self._similar(asked, spoken)
+
+    def _similar(self, asked: Asked, spoken: int) -> int:
+        """Sum up what similar people met, too."""
+        counts = self.counts
+        if len(counts.length) > len(self._likeness):
+            self._likeness = np.zeros((len(counts.length), 1), np.float32)
+        n: int = kernels.gather_similar(
+            self.scratch,
+            self.mark,
+            counts.audience,
+            counts.history,
+            counts.length,
+            counts.totals,
+            (asked.person, self.unheard, asked.recent, self._fusion.neighbour_decay),
+            self._shrunk,
+            self._likeness,
+            self._met,
+            spoken,
+            self._spoken,
+        )
+        return n
 
     def matching(self, words: Floats, found: Longs) -> Longs:
         """Candidates of a search: what holds the words, and what is near to what they mean."""

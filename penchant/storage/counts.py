@@ -1,4 +1,4 @@
-"""Counts that follow every event: transitions (ever and lately), neighbours, popularity, and who has seen what.
+"""Counts that follow every event: transitions (ever and lately), neighbours, audiences, popularity, what was seen.
 
 A person's share of the counts is a function of that person's own events in log order, and all shares are sums of
 integers. So a retraction, an alias and an erasure are the same two verbs: take the old history out, put the new one
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant import kernels
-from penchant.kernels import NEAR, TRANSITION_UNIT, WINDOW, Rows, Tables
+from penchant.kernels import AUDIENCE, NEAR, TRANSITION_UNIT, WINDOW, Rows, Tables
 from penchant.storage.event_log import History
 from penchant.storage.state_store import grown
 
@@ -29,7 +29,10 @@ _DECAY = 0.8  # a transition over k events in between counts 0.8^k
 _REBASE = 200.0  # half-lives after which the popularity's reference moves on, far from float64's overflow
 TOP = 200
 _SPARE = 1 << 16
-_COLUMNS = ("totals", "outgoing", "outgoing_recent", "popular", "history", "length")
+_OF_ITEMS = ("totals", "outgoing", "outgoing_recent", "popular")
+_OF_PEOPLE = ("history", "length", "session", "newest")
+_ROWS = ("transitions", "neighbours", "audience", "seen")
+_EXTRA = {"transitions": np.float64, "neighbours": np.int32, "audience": np.float64}  # a further column of the arena
 
 
 class Counts:
@@ -38,13 +41,15 @@ class Counts:
     def __init__(self, neighbours: int, half_life_days: float) -> None:
         self.most, self.half_life = neighbours, half_life_days * _DAY
         self.weights = np.array([round(TRANSITION_UNIT * _DECAY**k) for k in range(WINDOW)], np.int32)
-        self.transitions, self.neighbours, self.seen = _rows(decayed=True), _rows(), _rows()
+        self.transitions, self.neighbours, self.audience, self.seen = (_rows(name) for name in _ROWS)
         self.totals = np.zeros(0, np.int32)
         self.outgoing = np.zeros(0, np.int64)
         self.outgoing_recent = np.zeros(0)
         self.popular = np.zeros(0)
         self.history = np.zeros((0, NEAR), np.int32)
         self.length = np.zeros(0, np.int32)
+        self.session = np.zeros(0, np.int32)
+        self.newest = np.zeros(0)
         self.reference = 0.0
         self.inexact = False
         self.frozen = False  # counts stay as they are, who has seen what goes on: to measure what living counts give
@@ -54,12 +59,14 @@ class Counts:
         """Room for people and items numbered below; the last row of people is scratch for `take_out`."""
         if items > len(self.totals):
             room = max(items, len(self.totals) * 3 // 2, 256)
-            for name in ("totals", "outgoing", "outgoing_recent", "popular"):
+            for name in _OF_ITEMS:
                 setattr(self, name, grown(getattr(self, name), room))
-            self.transitions, self.neighbours = _taller(self.transitions, room), _taller(self.neighbours, room)
+            for name in ("transitions", "neighbours", "audience"):
+                setattr(self, name, _taller(getattr(self, name), room))
         if people + 1 > len(self.length):
             room = max(people + 1, len(self.length) * 3 // 2, 64)
-            self.history, self.length = grown(self.history, room), grown(self.length, room)
+            for name in _OF_PEOPLE:
+                setattr(self, name, grown(getattr(self, name), room))
             self.seen = _taller(self.seen, room)
 
     def add(self, people: Longs, items: Longs, times: NDArray[np.float64], counted: NDArray[np.uint8]) -> None:
@@ -77,10 +84,11 @@ class Counts:
         rows = history.item >= 0
         items, scratch = history.item[rows], len(self.length) - 1
         self._top = None
-        self.inexact |= bool(self._lossy(items))
+        self.inexact |= self._lossy(items)
         people = np.full(len(items), scratch, np.int64)
         self.seen.size[scratch] = self.length[scratch] = 0
         self._count(people, items, history.time[rows], counted[rows], -1)
+        self.inexact |= bool(kernels.leave(self.audience, person, items))
         for row in (scratch, person):
             self.seen.size[row] = self.length[row] = 0
 
@@ -111,7 +119,7 @@ class Counts:
         return items[np.lexsort((items, -self.popular[items]))[:TOP]]
 
     def _lossy(self, items: Longs) -> bool:
-        return len(items) > 0 and bool(self.transitions.lossy[items].any() or self.neighbours.lossy[items].any())
+        return any(rows.lossy[items].any() for rows in (self.transitions, self.neighbours))
 
     def _count(
         self, people: Longs, items: Longs, times: NDArray[np.float64], counted: NDArray[np.uint8], sign: int
@@ -135,16 +143,16 @@ class Counts:
 
     def _make_room(self) -> None:
         """Some arena is nearly full: close the gaps that grown rows left, in an arena with room to spare."""
-        self.transitions = _repacked(self.transitions, WINDOW * self.most, decayed=True)
-        self.neighbours = _repacked(self.neighbours, NEAR * self.most)
-        self.seen = _repacked(self.seen, int(2 * self.seen.size.max(initial=0)) + 8)
+        spare = (WINDOW * self.most, NEAR * self.most, 2 * AUDIENCE, int(2 * self.seen.size.max(initial=0)) + 8)
+        for name, room in zip(_ROWS, spare, strict=True):
+            setattr(self, name, _repacked(name, getattr(self, name), room))
 
     def _rebase(self, newest: float) -> None:
         span = _REBASE * self.half_life
         reference = newest // span * span  # on a grid, so that it does not depend on how events were batched
         if reference > self.reference:
-            for sums in (self.popular, self.outgoing_recent, self.transitions.recent):
-                sums *= self.decay(reference)
+            for sums in (self.popular, self.outgoing_recent, self.transitions.extra):
+                np.multiply(sums, self.decay(reference), out=sums)
             self.reference = reference
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -152,32 +160,36 @@ class Counts:
             "count_reference": np.array(self.reference),
             "count_inexact": np.array(self.inexact),
         }
-        for name in _COLUMNS:
+        for name in (*_OF_ITEMS, *_OF_PEOPLE):
             out[f"count_{name}"] = getattr(self, name)
-        for name in ("transitions", "neighbours", "seen"):
-            rows = _repacked(getattr(self, name), 0, decayed=name == "transitions")
+        for name in _ROWS:
+            rows = _repacked(name, getattr(self, name), 0)
             out |= {f"count_{name}_{field}": getattr(rows, field) for field in Rows._fields}
         return out
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.reference, self.inexact = float(arrays["count_reference"]), bool(arrays["count_inexact"])
-        for name in _COLUMNS:
+        for name in (*_OF_ITEMS, *_OF_PEOPLE):
             setattr(self, name, arrays[f"count_{name}"])
-        for name in ("transitions", "neighbours", "seen"):
+        for name in _ROWS:
             setattr(self, name, Rows(*(arrays[f"count_{name}_{field}"] for field in Rows._fields)))
 
 
-def _rows(decayed: bool = False) -> Rows:
+def _rows(name: str) -> Rows:
     return Rows(
         np.zeros(0, np.int64),
         np.zeros(0, np.int32),
         np.zeros(0, np.int32),
         np.zeros(0, np.uint8),
-        np.zeros(_SPARE, np.int32),
-        np.zeros(_SPARE, np.int32),
-        np.zeros(_SPARE if decayed else 0),
+        *_arena(name, _SPARE),
         np.zeros(1, np.int64),
     )
+
+
+def _arena(name: str, room: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """``ids, counts, extra`` of a table; an audience has no counts."""
+    counts, extra = 0 if name == "audience" else room, room if name in _EXTRA else 0
+    return np.zeros(room, np.int32), np.zeros(counts, np.int32), np.zeros(extra, _EXTRA.get(name, np.float64))
 
 
 def _taller(rows: Rows, height: int) -> Rows:
@@ -189,18 +201,18 @@ def _taller(rows: Rows, height: int) -> Rows:
     )
 
 
-def _repacked(rows: Rows, spare: int, decayed: bool = False) -> Rows:
-    """Row next to row, in an arena of its own; ``decayed``: whether decayed weights are kept, if only later on."""
+def _repacked(name: str, rows: Rows, spare: int) -> Rows:
+    """Row next to row, in an arena of its own with room to ``spare``; without, no larger than it must be."""
     used = int(rows.capacity.sum())
-    room = used * 3 // 2 + spare + _SPARE if spare else used
+    ids, counts, extra = _arena(name, used * 3 // 2 + spare + _SPARE if spare else used)
     into = rows._replace(
         start=np.zeros_like(rows.start),
         capacity=np.zeros_like(rows.capacity),
         size=np.zeros_like(rows.size),
         lossy=np.zeros_like(rows.lossy),
-        ids=np.zeros(room, np.int32),
-        counts=np.zeros(room, np.int32),
-        recent=np.zeros(room if decayed else 0),
+        ids=ids,
+        counts=counts,
+        extra=extra,
         used=np.zeros(1, np.int64),
     )
     kernels.compact(rows, into)

@@ -26,7 +26,7 @@ from penchant.kernels import Ring, new_ring
 
 MAX_STATE_BYTES = 4096
 STALE, CURRENT, OTHER_VERSION = 0, 1, 2
-_FORMAT = 5
+_FORMAT = 6
 _NAMES = ("now", "checkpoint", "sums", "fresh", "folded", "newest")  # arrays over people, next to the ring
 
 

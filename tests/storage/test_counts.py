@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penchant.kernels import NEAR
+from penchant.kernels import AUDIENCE, NEAR, SESSION
 from penchant.storage.counts import TOP, Counts
 from penchant.storage.event_log import History, as_history
 from tests.conftest import DAY, NOW
@@ -34,9 +34,9 @@ def clicks(person: int, *items: int, start: float = NOW) -> list[Event]:
     return [(person, name, start + k, True) for k, name in enumerate(items)]
 
 
-def row(rows: Any, number: int) -> dict[int, int]:
+def row(rows: Any, number: int, column: str = "counts") -> dict[int, float]:
     cells = slice(rows.start[number], rows.start[number] + rows.size[number])
-    return dict(zip(rows.ids[cells].tolist(), rows.counts[cells].tolist(), strict=True))
+    return dict(zip(rows.ids[cells].tolist(), getattr(rows, column)[cells].tolist(), strict=True))
 
 
 def share(events: list[Event], person: int) -> tuple[History, np.ndarray]:
@@ -49,6 +49,8 @@ def tables(counts: Counts, items: int = 6, people: int = 4) -> list[Any]:
     return [
         [row(counts.transitions, k) for k in range(items)],
         [row(counts.neighbours, k) for k in range(items)],
+        [row(counts.neighbours, k, "extra") for k in range(items)],
+        [row(counts.audience, k, "extra") for k in range(items)],
         counts.totals[:items].tolist(),
         counts.outgoing[:items].tolist(),
         [set(counts.seen_by(person).tolist()) for person in range(people)],
@@ -70,9 +72,7 @@ def decayed(counts: Counts) -> list[Any]:
 
 def lately(counts: Counts, number: int) -> dict[int, float]:
     """Decayed transitions from an item."""
-    rows = counts.transitions
-    cells = slice(rows.start[number], rows.start[number] + rows.size[number])
-    return dict(zip(rows.ids[cells].tolist(), rows.recent[cells].tolist(), strict=True))
+    return row(counts.transitions, number, "extra")
 
 
 # -- what an event adds ------------------------------------------------------------------------------------------------
@@ -97,10 +97,10 @@ def test_recent_transitions_are_kept_after_a_snapshot_of_nothing() -> None:
     counts, again = counted(), Counts(256, 7.0)
     counts.ensure(4, 6)
     again.load({name: array.copy() for name, array in counts.arrays().items()})
-    assert len(again.transitions.ids) == len(again.transitions.recent) == 0
+    assert len(again.transitions.ids) == len(again.transitions.extra) == 0
     for one in (counts, again):
         add(one, *clicks(0, 0, 1, 2))
-    assert len(again.transitions.recent) == len(again.transitions.ids)
+    assert len(again.transitions.extra) == len(again.transitions.ids)
     assert_same(counts, again)
 
 
@@ -108,6 +108,45 @@ def test_neighbours_are_those_met_within_the_last_events() -> None:
     counts = counted(*clicks(0, *range(NEAR + 2)))
     assert row(counts.neighbours, 0) == dict.fromkeys(range(1, NEAR + 1), 1)
     assert counts.totals[: NEAR + 2].tolist() == [1] * (NEAR + 2)
+
+
+def test_half_an_hour_without_an_event_ends_a_session() -> None:
+    later = NOW + 2 + SESSION
+    counts = counted(*clicks(0, 0, 1), (0, 2, later - 1, True), (0, 3, later + SESSION, True))
+    assert row(counts.neighbours, 0, "extra") == {1: 1, 2: 1, 3: 0}
+    assert row(counts.neighbours, 2, "extra") == {3: 0}
+    assert row(counts.neighbours, 0) == {1: 1, 2: 1, 3: 1}
+
+
+def test_an_audience_is_who_met_the_item_in_the_order_of_time() -> None:
+    counts = counted((0, 1, NOW + 5, True), (1, 1, NOW, True), (2, 1, NOW + 9, True), (3, 1, NOW + 2, False))
+    assert list(row(counts.audience, 1, "extra").items()) == [(1, NOW), (0, NOW + 5), (2, NOW + 9)]
+
+
+def test_a_full_audience_keeps_who_met_the_item_last_whatever_the_order_they_are_told_in() -> None:
+    people = np.random.default_rng(0).permutation(200).tolist()
+    counts = counted(*((person, 0, NOW + person // 2, True) for person in people))  # two at a time
+    assert list(row(counts.audience, 0, "extra"))[-AUDIENCE:] == list(range(200 - AUDIENCE, 200))
+
+
+def test_some_may_leave_a_full_audience_before_an_older_one_is_missed() -> None:
+    counts = counted(*((person, 0, NOW + person, True) for person in range(200)))
+    spare = int(counts.audience.size[0]) - AUDIENCE
+    assert spare > 0
+    for k in range(spare + 1):
+        assert not counts.inexact
+        counts.take_out(199 - k, *share([(199 - k, 0, NOW + 199 - k, True)], 199 - k))
+        expected = range(max(199 - k - AUDIENCE, 200 - AUDIENCE - spare), 199 - k)
+        assert list(row(counts.audience, 0, "extra"))[-AUDIENCE:] == list(expected)
+    assert counts.inexact
+
+
+def test_who_comes_late_to_an_audience_that_older_ones_have_left_is_not_taken_for_one_of_the_last() -> None:
+    counts = counted(*((person, 0, NOW + person, True) for person in range(200)))
+    counts.take_out(199, *share([(199, 0, NOW + 199, True)], 199))
+    add(counts, (500, 0, NOW, True))
+    assert 500 not in row(counts.audience, 0, "extra")
+    assert counts.totals[0] == 200
 
 
 def test_only_the_first_meeting_of_a_person_and_an_item_is_counted() -> None:
@@ -253,6 +292,6 @@ def test_frozen_counts_stay_and_who_has_seen_what_goes_on() -> None:
     counts, before = counted(*clicks(0, 1, 2, 3)), counted(*clicks(0, 1, 2, 3))
     counts.frozen = True
     add(counts, *clicks(1, 1, 2, 4, start=NOW + DAY))
-    assert tables(counts)[:4] == tables(before)[:4]
+    assert tables(counts)[:6] == tables(before)[:6]
     assert set(counts.seen_by(1).tolist()) == {1, 2, 4}
     assert counts.most_popular(9).tolist()[:3] == before.most_popular(9).tolist()[:3]
