@@ -105,17 +105,23 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
 
 
 def _candidates(parts: Parts, ranked: Ranked, places: Longs) -> list[Candidate]:
-    scored, marks = ranked.scored, parts.retrieval.scratch.marks
-
-    def candidate(place: int) -> Candidate:
-        bits = int(marks[ranked.items[place], kernels.SOURCE])
-        return Candidate(
-            item=parts.log.items.name(int(ranked.items[place])),
-            score=float(scored.scores[place]),
-            sources=[name for bit, name in kernels.SOURCES.items() if bits & bit],
-            features=dict(zip(scored.names, scored.features[place].tolist(), strict=True)),
-            terms=dict(zip(scored.names, scored.terms[place].tolist(), strict=True)),
-            removed=REMOVED.get(int(ranked.reason[place])),
+    scored, items, name = ranked.scored, ranked.items[places], parts.log.items.name
+    columns = (
+        items.tolist(),
+        scored.scores[places].tolist(),
+        parts.retrieval.scratch.marks[items, kernels.SOURCE].tolist(),
+        scored.features[places].tolist(),
+        scored.terms[places].tolist(),
+        ranked.reason[places].tolist(),
+    )
+    return [
+        Candidate(
+            item=name(item),
+            score=score,
+            sources=[source for bit, source in kernels.SOURCES.items() if bits & bit],
+            features=dict(zip(scored.names, features, strict=True)),
+            terms=dict(zip(scored.names, terms, strict=True)),
+            removed=REMOVED.get(reason),
         )
-
-    return [candidate(place) for place in places.tolist()]
+        for item, score, bits, features, terms, reason in zip(*columns, strict=True)
+    ]

@@ -14,9 +14,10 @@ ASKED = 10  # events back whose neighbours speak for a candidate
 KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
 CONDITION, GIVEN, PEOPLE = 64, 128, 256
-STAMP, PLACE, SOURCE, HIDDEN, TRANSITION, NEIGHBOUR, RECENT, TOGETHER, SIMILAR = range(9)  # columns of Scratch
-_COLUMNS = 16
-ALIKE = 64  # similar people who are listened to
+STAMP, SOURCE, TRANSITION, NEIGHBOUR, RECENT, TOGETHER, SIMILAR = range(7)  # columns of Scratch
+_COLUMNS = 8
+_HIDDEN = 1 << 30  # among the SOURCE bits of a candidate: it is not to be seen again
+ALIKE = 32  # similar people who are listened to
 SOURCES = {
     DENSE: "dense",
     TRANSITIONS: "transitions",
@@ -44,11 +45,11 @@ class Asked(NamedTuple):
 class Scratch(NamedTuple):
     """Room for one query at a time, as long as the catalogue; two views of the same memory, one row an item.
 
-    A row is a cache line, so that an item met at random costs one miss and not nine.
+    A row is half a cache line, so that an item met at random costs one miss and not seven.
     """
 
-    marks: Ints  # [items, 16]: STAMP (belongs to this query), PLACE among the candidates, SOURCE bits, HIDDEN
-    sums: Floats  # [items, 16]: TRANSITION, NEIGHBOUR, RECENT, TOGETHER and SIMILAR
+    marks: Ints  # [items, 8]: STAMP (belongs to this query), SOURCE bits (0: no candidate)
+    sums: Floats  # [items, 8]: TRANSITION, NEIGHBOUR, RECENT, TOGETHER and SIMILAR
 
 
 @jit
@@ -147,15 +148,14 @@ def gather_similar(
 def _spoken_for(scratch: Scratch, mark: int, item: int, n: int, chosen: Longs) -> int:
     if scratch.marks[item, STAMP] == mark:
         return n
-    scratch.marks[item, STAMP], scratch.marks[item, PLACE] = mark, -1
-    _clear(scratch, item)
+    _clear(scratch, mark, item)
     chosen[n] = item
     return n + 1
 
 
 @jit
-def _clear(scratch: Scratch, item: int) -> None:
-    scratch.marks[item, SOURCE] = 0
+def _clear(scratch: Scratch, mark: int, item: int) -> None:
+    scratch.marks[item, STAMP], scratch.marks[item, SOURCE] = mark, 0
     scratch.sums[item, TRANSITION : SIMILAR + 1] = 0.0
 
 
@@ -172,10 +172,8 @@ def union(
     for k in range(len(found)):
         item = found[k]
         if scratch.marks[item, STAMP] != mark:
-            scratch.marks[item, STAMP], scratch.marks[item, PLACE] = mark, -1
-            _clear(scratch, item)
-        if scratch.marks[item, PLACE] < 0:
-            scratch.marks[item, PLACE] = n
+            _clear(scratch, mark, item)
+        if scratch.marks[item, SOURCE] == 0:
             into[n] = item
             n += 1
         scratch.marks[item, SOURCE] |= source
@@ -295,12 +293,13 @@ def reasons(
 ) -> None:
     """Why each candidate may not be shown: KEPT, SEEN, GONE or FILTERED. ``allowed`` of length 0: no conditions."""
     for k in range(len(hidden)):
-        scratch.marks[hidden[k], HIDDEN] = mark
+        if scratch.marks[hidden[k], STAMP] == mark:
+            scratch.marks[hidden[k], SOURCE] |= _HIDDEN
     for k in range(len(candidates)):
         item = candidates[k]
         if not ready[item]:
             out[k] = GONE
-        elif scratch.marks[item, HIDDEN] == mark:
+        elif scratch.marks[item, SOURCE] & _HIDDEN:
             out[k] = SEEN
         elif len(allowed) > 0 and not allowed[item]:
             out[k] = FILTERED

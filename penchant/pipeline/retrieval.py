@@ -153,6 +153,6 @@ class Retrieval:
             self._spoken, self._union = np.zeros(room, np.int64), np.zeros(room, np.int64)
             self.mark = 0
         if self.mark == 2**31 - 1:
-            self.scratch.marks[:, [kernels.STAMP, kernels.HIDDEN]] = 0
+            self.scratch.marks[:, kernels.STAMP] = 0
             self.mark = 0
         self.mark += 1

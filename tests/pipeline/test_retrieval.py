@@ -9,7 +9,7 @@ import pytest
 from penchant import Event
 from penchant.engine import Engine
 from penchant.evaluation.asking import Asker
-from penchant.kernels import ALIKE, AUDIENCE, SIMILAR
+from penchant.kernels import ALIKE, SIMILAR
 from penchant.models.cold_start import default_fusion
 from tests.conftest import NOW, ask, circle, click
 
@@ -65,10 +65,10 @@ def test_an_item_that_only_similar_people_lead_to_is_a_candidate(engine: Engine)
 
 
 def test_of_many_who_share_something_the_most_alike_are_listened_to(engine: Engine) -> None:
-    each = AUDIENCE - 4
+    each = ALIKE // 2
     lives(engine, **{f"q{k}": [0, 3] for k in range(each)}, **{f"r{k}": [1, 4] for k in range(each)},
           **{f"p{k}": [0, 1, 2] for k in range(3)}, ann=[0, 1])  # fmt: skip
-    one, other = share(AUDIENCE), share(AUDIENCE, back=1)
+    one, other = share(each + 4), share(each + 4, back=1)
     found = said(engine, "ann")
     assert found["i2"] == pytest.approx(3 * (one + other), rel=1e-4)
     assert found["i4"] == pytest.approx(each * one, rel=1e-4)
