@@ -54,7 +54,8 @@ FUSED = {"": "_fused", "_reqtime_ratings": "_fused_both"}
 
 def recipe(since: bool, values: bool, seed: int) -> Recipe:
     """Every item is warm here, and text did not help on validation, so items are ids alone."""
-    return derive("medium", text=False, fields=False, since=since, values=values, epochs=EPOCHS, seed=seed)
+    return derive("medium", text=False, fields=False, since=since, values=values, tokens=4096, epochs=EPOCHS,
+                  seed=seed)  # fmt: skip
 
 
 def main() -> None:
