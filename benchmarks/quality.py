@@ -63,7 +63,7 @@ def main() -> None:
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         split = time_split(VALIDATION, TEST)
-        base = prepared(Path(scratch) / "validation", split, encoder="none")
+        base = prepared(Path(scratch) / "base-validation", split, encoder="none")
         on_validation = dict(on_each_core(validated, [(base, split.after, name) for name in INPUTS if name in FUSED]))
         fusions = {name: fusion for (_, _, name), fusion in on_validation.items()}
         if os.environ.get("VALIDATE"):
