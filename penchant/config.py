@@ -16,8 +16,10 @@ import msgspec
 from msgspec import Struct, field
 
 from penchant.errors import InvalidInput
+from penchant.types import Scalar
 
 FILE = "penchant.toml"
+MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +44,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     template        how an item's fields become text, e.g. ``"{title}. {genres}"``; empty: every text field in order
     neighbours      the dial: most neighbours kept for an item in each count table
     half_life_days  after so many days, an interaction counts half for recent popularity
+    contexts        values of the context that have a popularity of their own, by field: ``device = ["tv", "phone"]``
     text_threads    threads that the language model may use; more than 1 only where nothing is served meanwhile
     ratings         actions whose values say how much the person liked the item
     sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
@@ -53,6 +56,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     template: str = ""
     neighbours: int = 256
     half_life_days: float = 7.0
+    contexts: dict[str, tuple[Scalar, ...]] = field(default_factory=dict)
     text_threads: int = 1
     sensitive: tuple[str, ...] = ()
     ratings: tuple[str, ...] = ("rate",)
@@ -86,16 +90,22 @@ def write_settings(folder: Path, settings: Settings) -> Path:
     defaults, lines = Settings(), ["# Penchant settings; what is not named here has its default."]
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
-        if value != getattr(defaults, name) and name != "actions":
-            lines.append(f"{name} = {msgspec.json.encode(value).decode()}")
+        if value != getattr(defaults, name) and name not in ("actions", "contexts"):
+            lines.append(f"{name} = {_written(value)}")
+    if settings.contexts:
+        lines += ["\n[contexts]", *(f"{_written(name)} = {_written(its)}" for name, its in settings.contexts.items())]
     if settings.actions != defaults.actions:
         lines += [
-            f"\n[actions.{msgspec.json.encode(name).decode()}]\nweight = {action.weight}"
-            for name, action in settings.actions.items()
+            f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
         ]
     path = folder / FILE
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _written(value: object) -> str:
+    """What is JSON here is TOML, too."""
+    return msgspec.json.encode(value).decode()
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -109,7 +119,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         ) from None
 
 
-_NOT_PLAIN = frozenset(("actions", "sensitive", "ratings"))
+_NOT_PLAIN = frozenset(("actions", "contexts", "sensitive", "ratings"))
 
 
 def _from_environment() -> dict[str, str]:
@@ -138,5 +148,13 @@ def _check_ranges(settings: Settings) -> None:
                 value=action.weight,
                 way_out=f"Correct {FILE}.",
             )
+    values = [value for its in settings.contexts.values() for value in its]
+    if len(values) > MOST_CONTEXTS or not all(len(set(its)) == len(its) > 0 for its in settings.contexts.values()):
+        raise InvalidInput(
+            f"at most {MOST_CONTEXTS} values in all, each once, and one at least of each field.",
+            field="contexts",
+            value=settings.contexts,
+            way_out=f"Correct [contexts] in {FILE}.",
+        )
     if len(settings.actions) > 255 or not settings.actions:
         raise InvalidInput("1 to 255 actions.", field="actions", value=len(settings.actions), way_out="Name fewer.")

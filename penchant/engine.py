@@ -277,7 +277,7 @@ class Engine:
             self._follower.close()
         self.parts.texts.close()
         try:
-            if self._since_snapshot:
+            if self._since_snapshot or self.parts.recounted:
                 self.snapshot()
         finally:
             self.parts.close()

@@ -20,6 +20,7 @@ from penchant import kernels
 from penchant.models import versions
 from penchant.parts import Parts
 from penchant.pipeline.state import KEPT, Interactions
+from penchant.storage.counts import Met
 from penchant.storage.event_log import Logged
 from penchant.types import Erased, Event, Refusal
 
@@ -67,7 +68,8 @@ def _interactions(parts: Parts, group: Sequence[Logged]) -> set[int]:
     status = parts.states.take(events)
     rows = np.flatnonzero(events.items >= 0)
     counted = parts.positive[events.actions[rows]]
-    parts.counts.add(events.people[rows], events.items[rows], events.times[rows], counted)
+    contexts = np.array([parts.log.contexts.bits(group[row].event.context) for row in rows.tolist()], np.int64)
+    parts.counts.add(Met(events.people[rows], events.items[rows], events.times[rows], counted, contexts))
     return set(events.offsets[status == kernels.LATE_EVENT].tolist())
 
 

@@ -46,7 +46,7 @@ def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranke
 def like_item(parts: Parts, query: Query, item: int) -> Ranked:
     """Items near this one in content, followed by it, met together with it."""
     vector = parts.version.likeness(parts.index.vector[item][None])[0]
-    asked = Asked(vector, np.array([item], np.int64), query.time or 0.0, depth=1, person=-1)
+    asked = Asked(vector, np.array([item], np.int64), query.time or 0.0, 1, -1, parts.log.contexts.bits(query.context))
     return _ranked(parts, query, asked, np.array([item], np.int32), None)
 
 

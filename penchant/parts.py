@@ -32,7 +32,8 @@ from penchant.pipeline.retrieval import Retrieval
 from penchant.pipeline.state import KEPT, UserStates
 from penchant.pipeline.words import Words
 from penchant.storage.catalogue import Catalogue, Row
-from penchant.storage.counts import Counts
+from penchant.storage.contexts import Contexts
+from penchant.storage.counts import Counts, Met
 from penchant.storage.event_log import EventLog, History, Logged
 from penchant.storage.item_index import ItemIndex
 from penchant.storage.state_store import StateStore, drop_snapshots, read_snapshot, write_snapshot
@@ -60,7 +61,7 @@ class Parts:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder, self.settings, self.lock = folder, settings, threading.RLock()
-        self.log = EventLog(folder, settings.durability)
+        self.log = EventLog(folder, settings.durability, contexts=Contexts(settings.contexts))
         try:
             self.encoder = encoder_of(settings, folder)
             actions = _numbered_actions(self.log, settings)
@@ -77,6 +78,7 @@ class Parts:
         self.swapping = threading.Lock()  # one goes over to another version at a time
         self._rebuilding: threading.Thread | None = None
         self._recounting = False  # under the lock; the thread may outlive it by a moment
+        self.recounted = False  # since the last snapshot
         self._closing = False
 
     def reset(self) -> None:
@@ -84,7 +86,7 @@ class Parts:
         manifest = self.version.manifest
         self.as_of = 0
         self.index = ItemIndex(manifest.dim)
-        self.counts = Counts(self.settings.neighbours, self.settings.half_life_days)
+        self.counts = self._no_counts()
         store = StateStore(manifest.state_size, self.version.sums)
         self.states = UserStates(store, self.index, self.version, self.words.at, self.settle, self._kept_history)
         self._wire_asking(np.empty(0, np.int64))
@@ -113,7 +115,8 @@ class Parts:
 
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
         recent = self.states.recent(person, self.positive.view(np.bool_))
-        return Asked(vector, recent, query.time or 0.0, self.states.depth(person), person)
+        context = self.log.contexts.bits(query.context)
+        return Asked(vector, recent, query.time or 0.0, self.states.depth(person), person, context)
 
     def judged(self, person: int, vector: Floats, items: Longs) -> list[tuple[dict[str, float], float | None]]:
         """(probability of each action, rating) of items for a person whose f(x) is ``vector``, as far as is known."""
@@ -244,6 +247,7 @@ class Parts:
 
     def taken(self) -> Taken:
         """All that a snapshot holds, as copies: they are written when the lock is free again."""
+        self.recounted = False
         arrays = self.states.store.arrays() | self.counts.arrays() | self.index.arrays()
         arrays = {name: array.copy() for name, array in arrays.items()}
         arrays["texts_unread"] = np.array(self.texts.unread(), np.int64)
@@ -347,7 +351,7 @@ class Parts:
             if upto < amended:  # written, and about to be applied
                 time.sleep(0.01)
                 continue
-            counts = Counts(self.settings.neighbours, self.settings.half_life_days)
+            counts = self._no_counts()
             self._count_from_log(counts, 0, upto)
             with self.lock:
                 if self.log.amended == amended:
@@ -356,15 +360,19 @@ class Parts:
                     self._recounting = False
                     return
 
+    def _no_counts(self) -> Counts:
+        return Counts(self.settings.neighbours, self.settings.half_life_days, self.log.contexts.names)
+
     def _swap_counts(self, counts: Counts) -> None:
         counts.ensure(self.states.store.people, self.index.items)
-        self.counts = counts
+        self.counts, self.recounted = counts, True
         self._wire_asking(self.retrieval.fresh)
 
     def _count_from_log(self, counts: Counts, after: int, upto: int) -> None:
         for people, events in self.log.interactions(after, upto):
             rows = events.item >= 0
-            counts.add(people[rows], events.item[rows], events.time[rows], self.positive[events.action[rows]])
+            positive = self.positive[events.action[rows]]
+            counts.add(Met(people[rows], events.item[rows], events.time[rows], positive, events.contexts[rows]))
 
     def close(self) -> None:
         self.texts.close()

@@ -33,7 +33,7 @@ from penchant.models.runtime import Version
 from penchant.models.versions import use_version
 from penchant.parts import Parts
 from penchant.pipeline.filters import meets
-from penchant.storage.counts import Counts
+from penchant.storage.counts import Counts, Met
 from penchant.storage.state_store import read_arrays
 from tests.conftest import NOW, OpenEngine, ask, circle, click, crash_image, item, names, temporary_folder
 
@@ -41,6 +41,7 @@ PEOPLE = ("ann", "bob", "cyd")
 SESSIONS = ("session-1", "session-2")
 ITEMS = tuple(f"i{k}" for k in range(12))
 ACTIONS = ("click", "buy", "dislike", "view")
+DEVICES = ("tv", "phone")
 LATER = NOW + 30  # every list is asked for here, after the last event
 
 
@@ -55,7 +56,7 @@ class Portrait(NamedTuple):
     transitions: dict[str, dict[str, int]]
     neighbours: dict[str, dict[str, int]]
     totals: dict[str, tuple[int, int]]
-    popular: dict[str, float]
+    popular: dict[str, tuple[float, ...]]
     recent: dict[str, dict[str, float]]
     together: dict[str, dict[str, int]]
     audience: dict[str, dict[str, float]]
@@ -88,12 +89,18 @@ def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items
         transitions={name: row(counts.transitions, number) for name, number in numbers.items()},
         neighbours={name: row(counts.neighbours, number) for name, number in numbers.items()},
         totals={name: (int(counts.totals[k]), int(counts.outgoing[k])) for name, k in numbers.items()},
-        popular={name: float(counts.popular[k] * counts.decay(LATER)) for name, k in numbers.items()},
+        popular={name: popularity(counts, k) for name, k in numbers.items()},
         recent={name: lately(number) for name, number in numbers.items()},
         together={name: row(counts.neighbours, number, "extra") for name, number in numbers.items()},
         audience={name: audience(parts, number) for name, number in numbers.items()},
         lists={name: scores(engine, name) for name in (*people, "nobody")},
     )
+
+
+def popularity(counts: Counts, number: int) -> tuple[float, ...]:
+    """Of an item, in all and in each context."""
+    sums = (counts.popular[number], *counts.popular_in[number])
+    return tuple(float(one * counts.decay(LATER)) for one in sums)
 
 
 def audience(parts: Parts, number: int) -> dict[str, float]:
@@ -133,7 +140,8 @@ def assert_same(one: Portrait, other: Portrait) -> None:
     assert one.neighbours == other.neighbours
     assert one.together == other.together
     assert one.audience == other.audience
-    assert one.popular == pytest.approx(other.popular, rel=1e-9, abs=1e-9)
+    for name, popular in other.popular.items():
+        assert one.popular[name] == pytest.approx(popular, rel=1e-9, abs=1e-9), name
     for name, expected in other.recent.items():
         assert one.recent[name] == pytest.approx(expected, rel=1e-9, abs=1e-9), name
     for name, expected in other.states.items():
@@ -189,7 +197,9 @@ def _event(draw: st.DrawFn, kind: str, person: str, clock: float, before: list[E
     if kind == "words":
         return Event(user=person, action="search", words=f"words of {person}", time=time, id=new_id)
     if kind == "both":
-        return click(person, name, time, words="a comment", context={"device": "phone"}, id=new_id)
+        return click(
+            person, name, time, words="a comment", context={"device": draw(st.sampled_from(DEVICES))}, id=new_id
+        )
     if kind in ("item", "edit"):
         return angle(name, draw(st.integers(0, 3)))
     if kind == "remove":
@@ -219,7 +229,7 @@ def batches(events: Sequence[Event], sizes: Sequence[int]) -> Iterator[list[Even
 
 
 def opened(folder: Path, **flags: Any) -> Engine:
-    return Engine.open(folder, **({"encoder": "none"} | flags))
+    return Engine.open(folder, **({"encoder": "none", "contexts": {"device": list(DEVICES)}} | flags))
 
 
 # -- scan equals fold equals step --------------------------------------------------------------------------------------
@@ -698,7 +708,7 @@ def test_one_person_moves_any_count_by_at_most_one_events_worth(
 def add(counts: Counts, events: Sequence[tuple[int, int, float, bool]]) -> None:
     if events:
         people, items, times, positive = (np.array(column) for column in zip(*events, strict=True))
-        counts.add(people, items, times, positive.astype(np.uint8))
+        counts.add(Met(people, items, times, positive.astype(np.uint8), np.zeros(len(events), np.int64)))
 
 
 def cells(rows: Any, row: int, column: str) -> dict[int, float]:

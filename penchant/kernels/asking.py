@@ -13,7 +13,7 @@ WEEK, STALE_WEEKS = 604_800.0, 20.0  # freshness halves every week; after so man
 ASKED = 10  # events back whose neighbours speak for a candidate
 KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
-CONDITION, GIVEN, PEOPLE = 64, 128, 256
+CONDITION, GIVEN, PEOPLE, CONTEXT = 64, 128, 256, 512
 STAMP, SOURCE, TRANSITION, NEIGHBOUR, RECENT, TOGETHER, SIMILAR = range(7)  # columns of Scratch
 _COLUMNS = 8
 _HIDDEN = 1 << 30  # among the SOURCE bits of a candidate: it is not to be seen again
@@ -28,18 +28,20 @@ SOURCES = {
     CONDITION: "condition",
     GIVEN: "given",
     PEOPLE: "people",
+    CONTEXT: "context",
 }
 
 
 class Asked(NamedTuple):
-    """What a list is asked by: f(x) [dim], the recent items newest first, the moment, how many events are known, and
-    the number of the person who asks (-1: none)."""
+    """What a list is asked by: f(x) [dim], the recent items newest first, the moment, how many events are known, the
+    number of the person who asks (-1: none), and the bits of the context (`storage.contexts`)."""
 
     vector: Floats
     recent: Longs
     time: float
     depth: int
     person: int
+    context: int
 
 
 class Scratch(NamedTuple):
@@ -240,6 +242,8 @@ def features(
     vectors: Floats,
     asked: Floats,
     popular: Doubles,
+    popular_in: Doubles,
+    context: int,
     decay: float,
     created: Doubles,
     now: float,
@@ -247,7 +251,7 @@ def features(
     floor_n: float,
     out: Floats,
 ) -> None:
-    """Absolute features [candidates, 8], the product of vectors and `models.fusion.COUNTED`."""
+    """Absolute features [candidates, 9], the product of vectors and `models.fusion.COUNTED`."""
     for k in range(len(candidates)):
         item = candidates[k]
         out[k, 0] = dot(vectors, item, asked)
@@ -259,6 +263,18 @@ def features(
         out[k, 5] = _log1p(scratch.sums[item, RECENT] / floor_t)
         out[k, 6] = _log1p(scratch.sums[item, TOGETHER] / floor_n)
         out[k, 7] = _log1p(scratch.sums[item, SIMILAR] / floor_n)
+        out[k, 8] = _log1p(_popular_here(popular_in, item, context) * decay) if context else 0.0
+
+
+@jit
+def _popular_here(popular_in: Doubles, item: int, context: int) -> float:
+    """Decayed total of an item in a context, mean over what is said of it."""
+    total, said = 0.0, 0
+    for bit in range(popular_in.shape[1]):
+        if context >> bit & 1:
+            total += popular_in[item, bit]
+            said += 1
+    return total / said
 
 
 @jit

@@ -47,8 +47,9 @@ class Tables(NamedTuple):
 
     ``transitions``, ``neighbours``, ``audience``: rows of items; ``seen``: rows of people. ``totals`` [items]: how many
     people met an item; ``outgoing``, ``outgoing_recent`` [items]: sums of transitions from it; ``popular`` [items]:
-    decayed totals; ``history`` [people, NEAR]: what was met last, newest first, ``length`` [people] of it, of which
-    ``session`` [people] were met in one session, whose newest event was at ``newest`` [people].
+    decayed totals, ``popular_in`` [items, contexts] of those in a context; ``history`` [people, NEAR]: what was met
+    last, newest first, ``length`` [people] of it, of which ``session`` [people] were met in one session, whose newest
+    event was at ``newest`` [people].
     """
 
     transitions: Rows
@@ -59,6 +60,7 @@ class Tables(NamedTuple):
     outgoing: Longs
     outgoing_recent: Doubles
     popular: Doubles
+    popular_in: Doubles
     history: Ints
     length: Ints
     session: Ints
@@ -208,6 +210,7 @@ def count(
     items: Longs,
     times: Doubles,
     counted: Bytes,
+    contexts: Longs,
     sign: int,
     reference: float,
     half_life: float,
@@ -222,6 +225,7 @@ def count(
     """
     transitions, neighbours, audience, seen = tables.transitions, tables.neighbours, tables.audience, tables.seen
     totals, outgoing, outgoing_recent = tables.totals, tables.outgoing, tables.outgoing_recent
+    popular_in = tables.popular_in
     history, length, session, newest = tables.history, tables.length, tables.session, tables.newest
     room_t = len(transitions.ids) - WINDOW * most
     room_n = len(neighbours.ids) - NEAR * most
@@ -240,8 +244,12 @@ def count(
         totals[item] += sign
         weight = sign * 2.0 ** ((times[e] - reference) / half_life)
         tables.popular[item] += weight
+        for bit in range(popular_in.shape[1]):
+            if contexts[e] >> bit & 1:
+                popular_in[item, bit] += weight
         if totals[item] == 0:
             tables.popular[item] = 0.0  # and not what rounding left of it
+            popular_in[item] = 0.0
         n = length[person]
         for k in range(min(n, WINDOW)):
             before = history[person, k]

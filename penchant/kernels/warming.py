@@ -10,7 +10,7 @@ from penchant.kernels import asking, counting, rings
 from penchant.kernels.counting import NEAR, Rows, Tables
 from penchant.kernels.shared import WINDOW
 
-_HEIGHT, _ARENA, _FEATURES = 2, 4096, 8
+_HEIGHT, _ARENA, _FEATURES = 2, 4096, 9
 
 
 def warm() -> None:
@@ -37,8 +37,9 @@ def _warm_counting() -> None:
     rows, wide = _rows(), _rows(np.int32)
     longs, ints, doubles, bytes_ = np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1), np.zeros(1, np.uint8)
     history = np.zeros((1, NEAR), np.int32)
-    tables = Tables(rows, wide, rows, rows, ints, longs.copy(), doubles, doubles, history, ints.copy(), ints, doubles)
-    counting.count(tables, np.ones(WINDOW, np.int32), longs, longs, doubles, bytes_, 1, 0.0, 1.0, 8)
+    tables = Tables(rows, wide, rows, rows, ints, longs.copy(), doubles, doubles, np.zeros((1, 1)), history,
+                    ints.copy(), ints, doubles)  # fmt: skip
+    counting.count(tables, np.ones(WINDOW, np.int32), longs, longs, doubles, bytes_, longs, 1, 0.0, 1.0, 8)
     counting.leave(rows, 0, longs)
     for one in (rows, wide):
         counting.compact(one, one)
@@ -61,7 +62,7 @@ def _warm_asking() -> None:
     asking.union(scratch, 1, longs, 1, room, 0)
     asking.strongest(scratch.sums, asking.TRANSITION, longs, 1, 1)
     vectors, out = np.zeros((1, 1), np.float32), np.zeros((1, _FEATURES), np.float32)
-    asking.features(scratch, longs, vectors, floats, doubles, 1.0, doubles, 0.0, 1.0, 1.0, out)
+    asking.features(scratch, longs, vectors, floats, doubles, np.zeros((1, 1)), 0, 1.0, doubles, 0.0, 1.0, 1.0, out)
     ends = np.ones(_FEATURES, np.float32)
     asking.add_up(out, ends, ends, np.zeros((_FEATURES, 2), np.float32), out.copy(), np.zeros(1, np.float32))
     asking.reasons(scratch, 1, longs, bytes_, ints, np.zeros(0, np.uint8), bytes_.copy())

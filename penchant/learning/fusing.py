@@ -32,7 +32,9 @@ Longs = NDArray[np.int64]
 KEPT = 200  # candidates of a question, the best by the lines: what is far behind teaches nothing
 GAIN = 0.005  # of NDCG@10, by which curves must be better than lines
 LEAST, MOST = 500, 4000  # answered questions to fit curves to
-FREE = frozenset({"popularity", "freshness"})  # more of it may speak against an item; of all else it never does
+FREE = frozenset(
+    {"popularity", "freshness", "context_popularity"}
+)  # more of it may speak against an item; of all else it never does
 _DEPTHS = [0, 1, 4, 16, DEPTHS - 1]
 _PIECES = 6
 _SMOOTH = 1e-3  # how dearly slopes that differ between neighbouring pieces or depths are bought

@@ -38,7 +38,7 @@ Floats = NDArray[np.float32]
 def default_fusion() -> Fusion:
     """Chosen on the validation window of the MovieLens-1M time split, see docs/log.md; never on its test window."""
     return Fusion(
-        weights=dict(zip(FEATURES, (1.5, 1.0, 0.3, 0.0, 0.05, 0.0, 0.0, 0.0), strict=True)),
+        weights=dict(zip(FEATURES, (1.5, 1.0, 0.3, 0.0, 0.05, 0.0, 0.0, 0.0, 0.0), strict=True)),
         transition_decay=0.7,
         transition_floor=0.001,
         neighbour_decay=0.9,

@@ -21,7 +21,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-COUNTED = ("transitions", "neighbours", "popularity", "freshness", "recent_transitions", "together", "similar_people")
+COUNTED = (
+    "transitions", "neighbours", "popularity", "freshness", "recent_transitions", "together", "similar_people",
+    "context_popularity",
+)  # fmt: skip
 VECTORS = ("text", "learned")  # before those, as `kernels.features` has them: what the product of vectors is called
 DEPTHS = 65  # numbers of events that are told apart: as many as a ring holds, and more
 

@@ -8,6 +8,7 @@
     together     the same of co-occurrence within one session
     similar_people   log(1 + S / floor), S: how alike the people are who met it lately, summed over the most alike
     popularity   log(1 + recent popularity)
+    context_popularity   the same in the context of asking: where, or on what (settings: contexts)
     freshness    2^(-age / 7 days) since the item was first sent
 
 A search adds to these what its words say: `words`, log(1 + BM25), and `text` is then the cosine of the words and the
@@ -67,6 +68,8 @@ class Ranker:
             self._index.vector,
             asked.vector,
             self._counts.popular,
+            self._counts.popular_in,
+            asked.context,
             self._counts.decay(asked.time),
             self._index.created,
             asked.time,

@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
 DENSE, TRANSITIONS, NEIGHBOURS, PEOPLE, POPULAR, FRESH = 150, 200, 200, 50, 100, 50  # the most that each source gives
+IN_CONTEXT = 50
 MORE = 2000  # seen items that the dense source makes up for
 WITHIN_CONDITION = 500
 _SCANNED = 20_000
@@ -52,6 +53,7 @@ class Retrieval:
             (kernels.PEOPLE, kernels.strongest(sums, kernels.SIMILAR, self._spoken, spoken, PEOPLE)),
             (kernels.DENSE, self._dense(asked.vector, DENSE + min(hidden, MORE))),
             (kernels.POPULAR, self._popular()),
+            (kernels.CONTEXT, self._popular_in(asked.context)),
             (kernels.FRESH, self.fresh),
             *also,
         ):
@@ -138,6 +140,12 @@ class Retrieval:
     def _popular(self) -> Longs:
         """Counts have room for items that are not there yet; those are nobody's candidates."""
         popular = self.counts.most_popular(POPULAR)
+        return popular[popular < self.index.items]
+
+    def _popular_in(self, context: int) -> Longs:
+        bits = [bit for bit in range(context.bit_length()) if context >> bit & 1]
+        parts = [self.counts.most_popular(IN_CONTEXT, bit) for bit in bits]
+        popular = np.concatenate(parts) if parts else np.empty(0, np.int64)
         return popular[popular < self.index.items]
 
     def _dense(self, vector: Floats, limit: int) -> Longs:

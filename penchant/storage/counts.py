@@ -11,8 +11,8 @@ Only the first time that a person meets an item is counted: one person moves any
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,23 +29,35 @@ _DECAY = 0.8  # a transition over k events in between counts 0.8^k
 _REBASE = 200.0  # half-lives after which the popularity's reference moves on, far from float64's overflow
 TOP = 200
 _SPARE = 1 << 16
-_OF_ITEMS = ("totals", "outgoing", "outgoing_recent", "popular")
+_OF_ITEMS = ("totals", "outgoing", "outgoing_recent", "popular", "popular_in")
 _OF_PEOPLE = ("history", "length", "session", "newest")
 _ROWS = ("transitions", "neighbours", "audience", "seen")
 _EXTRA = {"transitions": np.float64, "neighbours": np.int32, "audience": np.float64}  # a further column of the arena
 
 
-class Counts:
-    """Tables over items and people, numbered as in the log."""
+class Met(NamedTuple):
+    """Events [n] in log order, each with an item: who met it, when, whether that ``counted`` (was approved of), and in
+    which ``contexts`` (bits of `storage.contexts`)."""
 
-    def __init__(self, neighbours: int, half_life_days: float) -> None:
-        self.most, self.half_life = neighbours, half_life_days * _DAY
+    people: Longs
+    items: Longs
+    times: NDArray[np.float64]
+    counted: NDArray[np.uint8]
+    contexts: Longs
+
+
+class Counts:
+    """Tables over items and people, numbered as in the log; ``contexts``: names of what has a popularity of its own."""
+
+    def __init__(self, neighbours: int, half_life_days: float, contexts: Sequence[str] = ()) -> None:
+        self.most, self.half_life, self._contexts = neighbours, half_life_days * _DAY, list(contexts)
         self.weights = np.array([round(TRANSITION_UNIT * _DECAY**k) for k in range(WINDOW)], np.int32)
         self.transitions, self.neighbours, self.audience, self.seen = (_rows(name) for name in _ROWS)
         self.totals = np.zeros(0, np.int32)
         self.outgoing = np.zeros(0, np.int64)
         self.outgoing_recent = np.zeros(0)
         self.popular = np.zeros(0)
+        self.popular_in = np.zeros((0, len(contexts)))
         self.history = np.zeros((0, NEAR), np.int32)
         self.length = np.zeros(0, np.int32)
         self.session = np.zeros(0, np.int32)
@@ -53,7 +65,7 @@ class Counts:
         self.reference = 0.0
         self.inexact = False
         self.frozen = False  # counts stay as they are, who has seen what goes on: to measure what living counts give
-        self._top: Longs | None = None  # the most popular items, kept in step with the counts
+        self._tops: dict[int, Longs] = {}  # the most popular items, by context (-1: in all), in step with the counts
 
     def ensure(self, people: int, items: int) -> None:
         """Room for people and items numbered below; the last row of people is scratch for `take_out`."""
@@ -69,33 +81,30 @@ class Counts:
                 setattr(self, name, grown(getattr(self, name), room))
             self.seen = _taller(self.seen, room)
 
-    def add(self, people: Longs, items: Longs, times: NDArray[np.float64], counted: NDArray[np.uint8]) -> None:
-        """Take in events of log order; ``items`` -1 (words alone) must have been left out."""
-        if len(items):
-            self.ensure(int(people.max()) + 1, int(items.max()) + 1)
-            self._rebase(float(times.max()))
-            self._count(people, items, times, np.zeros_like(counted) if self.frozen else counted, 1)
-            if self._top is not None:  # only what was counted can have entered the top
-                self._top = self._best(np.union1d(self._top, items))
+    def add(self, met: Met) -> None:
+        """Take in events."""
+        if len(met.items):
+            self.ensure(int(met.people.max()) + 1, int(met.items.max()) + 1)
+            self._rebase(float(met.times.max()))
+            self._count(met._replace(counted=np.zeros_like(met.counted)) if self.frozen else met, 1)
+            for context, top in self._tops.items():  # only what was counted can have entered the top
+                self._tops[context] = self._best(np.union1d(top, met.items), context)
 
     def take_out(self, person: int, history: History, counted: NDArray[np.uint8]) -> None:
         """Take a person's whole share out again; ``history`` is what was taken in."""
         self.ensure(person + 1, 0)
         rows = history.item >= 0
         items, scratch = history.item[rows], len(self.length) - 1
-        self._top = None
+        self._tops.clear()
         self.inexact |= self._lossy(items)
-        people = np.full(len(items), scratch, np.int64)
         self.seen.size[scratch] = self.length[scratch] = 0
-        self._count(people, items, history.time[rows], counted[rows], -1)
+        self._count(_met(scratch, history, counted), -1)
         self.inexact |= bool(kernels.leave(self.audience, person, items))
         for row in (scratch, person):
             self.seen.size[row] = self.length[row] = 0
 
     def put_in(self, person: int, history: History, counted: NDArray[np.uint8]) -> None:
-        rows = history.item >= 0
-        people = np.full(int(rows.sum()), person, np.int64)
-        self.add(people, history.item[rows], history.time[rows], counted[rows])
+        self.add(_met(person, history, counted))
 
     def seen_by(self, person: int) -> NDArray[np.int32]:
         """The items that a person ever touched, in no order; a view."""
@@ -108,37 +117,36 @@ class Counts:
         """What a sum in `popular` and the recent transitions is multiplied with to stand at ``now``."""
         return float(2.0 ** min(0.0, max(-1000.0, -(now - self.reference) / self.half_life)))
 
-    def most_popular(self, limit: int) -> Longs:
-        """Items by recent popularity, best first; since all decay alike, the order does not depend on the moment."""
-        if self._top is None:
-            self._top = self._best(np.arange(len(self.popular)))
-        return self._top[:limit]
+    def most_popular(self, limit: int, context: int = -1) -> Longs:
+        """Items by recent popularity, in all or in the context of a bit, best first.
 
-    def _best(self, items: Longs) -> Longs:
+        Since all decay alike, the order does not depend on the moment.
+        """
+        if context not in self._tops:
+            self._tops[context] = self._best(np.arange(len(self.popular)), context)
+        return self._tops[context][:limit]
+
+    def _best(self, items: Longs, context: int) -> Longs:
         """The `TOP` most popular among the items; ties go to the smaller number."""
-        return items[np.lexsort((items, -self.popular[items]))[:TOP]]
+        popular = self.popular if context < 0 else self.popular_in[:, context]
+        return items[np.lexsort((items, -popular[items]))[:TOP]]
 
     def _lossy(self, items: Longs) -> bool:
         return any(rows.lossy[items].any() for rows in (self.transitions, self.neighbours))
 
-    def _count(
-        self, people: Longs, items: Longs, times: NDArray[np.float64], counted: NDArray[np.uint8], sign: int
-    ) -> None:
+    def _count(self, met: Met, sign: int) -> None:
         done = 0
-        while done < len(items):
+        while done < len(met.items):
             done += kernels.count(
                 Tables(*(getattr(self, name) for name in Tables._fields)),
                 self.weights,
-                people[done:],
-                items[done:],
-                times[done:],
-                counted[done:],
+                *(column[done:] for column in met),
                 sign,
                 self.reference,
                 self.half_life,
                 self.most,
             )
-            if done < len(items):
+            if done < len(met.items):
                 self._make_room()
 
     def _make_room(self) -> None:
@@ -151,7 +159,7 @@ class Counts:
         span = _REBASE * self.half_life
         reference = newest // span * span  # on a grid, so that it does not depend on how events were batched
         if reference > self.reference:
-            for sums in (self.popular, self.outgoing_recent, self.transitions.extra):
+            for sums in (self.popular, self.popular_in, self.outgoing_recent, self.transitions.extra):
                 np.multiply(sums, self.decay(reference), out=sums)
             self.reference = reference
 
@@ -159,6 +167,7 @@ class Counts:
         out: dict[str, NDArray[Any]] = {
             "count_reference": np.array(self.reference),
             "count_inexact": np.array(self.inexact),
+            "count_contexts": np.array(self._contexts, np.str_),
         }
         for name in (*_OF_ITEMS, *_OF_PEOPLE):
             out[f"count_{name}"] = getattr(self, name)
@@ -171,8 +180,17 @@ class Counts:
         self.reference, self.inexact = float(arrays["count_reference"]), bool(arrays["count_inexact"])
         for name in (*_OF_ITEMS, *_OF_PEOPLE):
             setattr(self, name, arrays[f"count_{name}"])
+        if arrays["count_contexts"].tolist() != self._contexts:  # the settings declare others now: to be counted anew
+            self.popular_in, self.inexact = np.zeros((len(self.popular), len(self._contexts))), True
         for name in _ROWS:
             setattr(self, name, Rows(*(arrays[f"count_{name}_{field}"] for field in Rows._fields)))
+
+
+def _met(person: int, history: History, counted: NDArray[np.uint8]) -> Met:
+    """What of a person's history is with an item."""
+    rows = history.item >= 0
+    people = np.full(int(rows.sum()), person, np.int64)
+    return Met(people, history.item[rows], history.time[rows], counted[rows], history.contexts[rows])
 
 
 def _rows(name: str) -> Rows:

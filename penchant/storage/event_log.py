@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.errors import Corrupt, NotFound, Unavailable
+from penchant.storage.contexts import Contexts
 from penchant.types import KINDS, Event, Kind
 
 FORMAT = 1
@@ -56,7 +57,8 @@ CREATE TABLE IF NOT EXISTS imports (file BLOB PRIMARY KEY, rows INTEGER NOT NULL
 class History(NamedTuple):
     """Interactions of one person in log order, as arrays [n]; retracted ones left out; ``item`` -1: words alone.
 
-    ``words``: 1 where the event may hold words (the log has more of it than the columns).
+    ``words``: 1 where the event may hold words (the log has more of it than the columns). ``contexts``: bits of what
+    the settings declare of the context (`storage.contexts`).
     """
 
     offset: NDArray[np.int64]
@@ -65,6 +67,7 @@ class History(NamedTuple):
     action: NDArray[np.uint8]
     value: NDArray[np.float32]
     time: NDArray[np.float64]
+    contexts: NDArray[np.int64]
 
 
 class Logged(NamedTuple):
@@ -155,9 +158,13 @@ class EventLog:
     """
 
     def __init__(
-        self, folder: Path, durability: Literal["process", "power"] = "process", read_only: bool = False
+        self,
+        folder: Path,
+        durability: Literal["process", "power"] = "process",
+        read_only: bool = False,
+        contexts: Contexts | None = None,
     ) -> None:
-        self.path = folder / "events.db"
+        self.path, self.contexts = folder / "events.db", contexts or Contexts({})
         self._reader = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._mutex = threading.Lock()
@@ -395,13 +402,20 @@ class EventLog:
 
     def _history(self, connection: sqlite3.Connection, people: Sequence[int], upto: int, last: int = -1) -> History:
         rows = connection.execute(
-            "SELECT offset, item, rest IS NOT NULL, action, value, time FROM events"
+            "SELECT offset, item, rest, action, value, time FROM events"
             f" WHERE person IN ({','.join('?' * len(people))}) AND offset <= ? AND kind = {_INTERACTION}"
             " AND NOT EXISTS (SELECT 1 FROM retracted r WHERE r.offset = events.offset AND r.by <= ?)"
             " ORDER BY offset DESC LIMIT ?",
             (*people, upto, upto, last),
         ).fetchall()
-        return as_history(rows[::-1])
+        return self._as_history(rows[::-1])
+
+    def _as_history(self, rows: Sequence[Sequence[Any]]) -> History:
+        """Rows (offset, item, rest, action, value, time, ...)."""
+        return as_history([(*row[:2], row[2] is not None, *row[3:6], self._context_of(row[2])) for row in rows])
+
+    def _context_of(self, rest: bytes | None) -> int:
+        return self.contexts.bits(_decode(rest).context) if rest is not None and self.contexts.names else 0
 
     def replay(
         self, after: int = 0, upto: int | None = None, batch: int = 4096, kind: Kind | None = None
@@ -431,7 +445,7 @@ class EventLog:
             rows = (
                 self._read()
                 .execute(
-                    "SELECT offset, item, rest IS NOT NULL, action, value, time, person FROM events"
+                    "SELECT offset, item, rest, action, value, time, person FROM events"
                     f" WHERE offset > ? AND offset <= ? AND kind = {_INTERACTION}"
                     " AND offset NOT IN (SELECT offset FROM retracted WHERE by <= ?)"
                     " ORDER BY offset LIMIT ?",
@@ -442,7 +456,7 @@ class EventLog:
             if not rows:
                 return
             people = np.array([self.person(row[6], upto) for row in rows], np.int64)
-            yield people, as_history([row[:6] for row in rows])
+            yield people, self._as_history(rows)
             after = rows[-1][0]
 
     def retracted(self) -> frozenset[int]:
@@ -587,8 +601,8 @@ class EventLog:
 
 
 def as_history(rows: Sequence[Sequence[Any]]) -> History:
-    """Rows (offset, item, words, action, value, time) as arrays; a missing value is NaN."""
-    offset, item, words, action, value, when = zip(*rows, strict=True) if rows else ((),) * 6
+    """Rows (offset, item, words, action, value, time, contexts) as arrays; a missing value is NaN."""
+    offset, item, words, action, value, when, contexts = zip(*rows, strict=True) if rows else ((),) * 7
     return History(
         np.array(offset, np.int64),
         np.array(item, np.int64),
@@ -596,6 +610,7 @@ def as_history(rows: Sequence[Sequence[Any]]) -> History:
         np.array(action, np.uint8),
         np.array([np.nan if v is None else v for v in value], np.float32),
         np.array(when, np.float64),
+        np.array(contexts, np.int64),
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.kernels import AUDIENCE, NEAR, SESSION
-from penchant.storage.counts import TOP, Counts
+from penchant.storage.counts import TOP, Counts, Met
 from penchant.storage.event_log import History, as_history
 from tests.conftest import DAY, NOW
 
@@ -27,7 +27,7 @@ def counted(*events: Event, neighbours: int = 256) -> Counts:
 def add(counts: Counts, *events: Event) -> None:
     if events:
         people, items, times, positive = (np.array(column) for column in zip(*events, strict=True))
-        counts.add(people, items, times, positive.astype(np.uint8))
+        counts.add(Met(people, items, times, positive.astype(np.uint8), np.zeros(len(events), np.int64)))
 
 
 def clicks(person: int, *items: int, start: float = NOW) -> list[Event]:
@@ -40,7 +40,7 @@ def row(rows: Any, number: int, column: str = "counts") -> dict[int, float]:
 
 
 def share(events: list[Event], person: int) -> tuple[History, np.ndarray]:
-    mine = [(k, item, 0, 0, None, time) for k, (who, item, time, _) in enumerate(events) if who == person]
+    mine = [(k, item, 0, 0, None, time, 0) for k, (who, item, time, _) in enumerate(events) if who == person]
     return as_history(mine), np.array([positive for who, _, _, positive in events if who == person], np.uint8)
 
 
