@@ -13,6 +13,8 @@ Three inputs: neither request time nor ratings (what published models have); wit
 moment of asking (`_reqtime`); with that and the ratings (`_reqtime_ratings`; `_both` where fused). `hr10`, `ndcg10`:
 the learned score alone orders the lists, and counts only find candidates; `_fused`: both do; `_frozen_counts`: fused,
 counts standing still at T.
+
+``OUT=FOLDER`` keeps what ended, and a later run of the same clean commit goes on from there.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from benchmarks.movielens import (
     time_split,
     trained,
 )
-from benchmarks.rows import write_row
+from benchmarks.rows import remembered, write_row
 from penchant.evaluation import metrics
 from penchant.learning.recipe import Recipe, derive
 from penchant.models.fusion import Fusion
@@ -64,8 +66,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         split = time_split(VALIDATION, TEST)
         base = prepared(Path(scratch) / "base-validation", split, encoder="none")
-        on_validation = dict(on_each_core(validated, [(base, split.after, name) for name in INPUTS if name in FUSED]))
-        fusions = {name: fusion for (_, _, name), fusion in on_validation.items()}
+        fitting = on_each_core(validated, [(base, split.after, name) for name in FUSED])
+        fusions = {name: fusion for (_, _, name), fusion in fitting}
         if os.environ.get("VALIDATE"):
             return
         split = time_split(TEST)
@@ -82,6 +84,10 @@ def main() -> None:
 
 def validated(base: Path, after: Sequence[Event], name: str) -> Fusion:
     """Train on what came before validation and fit the fusion to it, in a process of its own."""
+    return remembered(f"quality-validation{name}", Fusion, lambda: fit(base, after, name))
+
+
+def fit(base: Path, after: Sequence[Event], name: str) -> Fusion:
     by, folder = recipe(*INPUTS[name], seed=0), copied(base, f"validation{name}")
     model, seconds = trained(folder, by, by.epochs)
     print(f"  validation{name}, trained in {seconds:.0f} s", flush=True)
@@ -90,6 +96,12 @@ def validated(base: Path, after: Sequence[Event], name: str) -> Fusion:
 
 def one(base: Path, after: Sequence[Event], name: str, seed: int, fusion: Fusion | None) -> dict[str, float]:
     """Train once and ask, alone and fused, in a process of its own."""
+    row = remembered(f"quality{name}-{seed}", dict[str, float], lambda: trial(base, after, name, seed, fusion))
+    print(f"  seed {seed}: {row}", flush=True)
+    return row
+
+
+def trial(base: Path, after: Sequence[Event], name: str, seed: int, fusion: Fusion | None) -> dict[str, float]:
     by, people = recipe(*INPUTS[name], seed), np.unique([event.user for event in after], return_inverse=True)[1]
     with tempfile.TemporaryDirectory(dir=base.parent) as own:
         folder = shutil.copytree(base, Path(own) / "alone")
@@ -105,7 +117,7 @@ def one(base: Path, after: Sequence[Event], name: str, seed: int, fusion: Fusion
         if not name:
             alone = offline(folder, model, by, TEST)
             row |= {"hr10_offline": alone.hit_rate(), "ndcg10_offline": alone.ndcg()}
-    print(f"  seed {seed}, trained in {seconds:.0f} s: {row}", flush=True)
+    print(f"  seed {seed}, trained in {seconds:.0f} s", flush=True)
     return row
 
 

@@ -11,10 +11,15 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 RESULTS = Path(__file__).parent / "results"
+
+T = TypeVar("T")
 
 
 def write_row(name: str, *, data: str, protocol: str, seeds: int, figures: Mapping[str, float]) -> None:
@@ -42,6 +47,18 @@ def commit() -> str:
     head = _git("rev-parse", "--short", "HEAD")
     changed = _git("status", "--porcelain", "--", ":/", ":(top,exclude)benchmarks/results")
     return f"{head}+dirty" if changed else head
+
+
+def remembered(name: str, kind: type[T], work: Callable[[], T]) -> T:
+    """The result of work, or what an earlier run of the same clean commit left of it in the folder ``OUT``."""
+    folder, now = os.environ.get("OUT"), commit()
+    if not folder or now.endswith("dirty"):
+        return work()
+    path = Path(folder) / f"{now}-{name}.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.encode(work()))
+    return msgspec.json.decode(path.read_bytes(), type=kind)
 
 
 def hardware() -> str:

@@ -36,7 +36,7 @@ from penchant.models.torch.scorer import Model, Told
 Longs = NDArray[np.int64]
 
 CHECKPOINT_S = 60.0
-_TRIMMED = 5  # batches after which freed memory is given back
+_TRIMMED = 50  # batches after which freed memory is given back: getting it anew costs page faults
 
 
 class Data(NamedTuple):
