@@ -16,7 +16,6 @@ import msgspec
 from msgspec import Struct, field
 
 from penchant.errors import InvalidInput
-from penchant.types import Scalar
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
@@ -56,7 +55,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     template: str = ""
     neighbours: int = 256
     half_life_days: float = 7.0
-    contexts: dict[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    contexts: dict[str, tuple[str | int | float | bool, ...]] = field(default_factory=dict)
     text_threads: int = 1
     sensitive: tuple[str, ...] = ()
     ratings: tuple[str, ...] = ("rate",)

@@ -152,7 +152,7 @@ class Engine:
         with self.lock:
             numbers = np.array([self._item(item) for item in items], np.int64)
             person, vector = self._vector(query)
-            return listing.slate(self.parts, query, person, listing.these(self.parts, query, person, vector, numbers))
+            return listing.ranking(self.parts, query, person, listing.these(self.parts, query, person, vector, numbers))
 
     def similar(self, item: str, query: Query | None = None) -> Slate:
         """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""

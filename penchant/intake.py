@@ -21,7 +21,7 @@ from penchant.models import versions
 from penchant.parts import Parts
 from penchant.pipeline.state import KEPT, Interactions
 from penchant.storage.counts import Met
-from penchant.storage.event_log import Logged
+from penchant.storage.event_log import History, Logged
 from penchant.types import Erased, Event, Refusal
 
 _WAYS_OUT = {
@@ -66,10 +66,9 @@ def _interactions(parts: Parts, group: Sequence[Logged]) -> set[int]:
         if one.event.words:
             parts.words.note(one.offset, one.event.words)
     status = parts.states.take(events)
-    rows = np.flatnonzero(events.items >= 0)
-    counted = parts.positive[events.actions[rows]]
-    contexts = np.array([parts.log.contexts.bits(group[row].event.context) for row in rows.tolist()], np.int64)
-    parts.counts.add(Met(events.people[rows], events.items[rows], events.times[rows], counted, contexts))
+    contexts = np.array([parts.log.contexts.bits(one.event.context) for one in group], np.int64)
+    history = History(events.offsets, events.items, events.words, events.actions, events.values, events.times, contexts)
+    parts.counts.add(parts.met(events.people, history))
     return set(events.offsets[status == kernels.LATE_EVENT].tolist())
 
 
@@ -142,18 +141,22 @@ def _swap(parts: Parts, one: Logged, before: Sequence[int]) -> None:
         return
     for person in before:
         old = parts.history(person, one.offset - 1)
-        parts.counts.take_out(person, old, parts.positive[old.action])
+        parts.counts.take_out(person, _of(parts, person, old))
     new = parts.history(one.person, one.offset)
-    parts.counts.put_in(one.person, new, parts.positive[new.action])
+    parts.counts.add(_of(parts, one.person, new))
     parts.states.replace(one.person, parts.history(one.person, one.offset, KEPT))
     parts.counts_changed()
+
+
+def _of(parts: Parts, person: int, history: History) -> Met:
+    return parts.met(np.full(len(history.item), person, np.int64), history)
 
 
 def _erase(parts: Parts, one: Logged) -> Erased:
     if one.erased is None or parts.counts.inexact:
         parts.counts.inexact = True  # after a restart, what it took out is gone: counts start from the log
     else:
-        parts.counts.take_out(one.person, one.erased, parts.positive[one.erased.action])
+        parts.counts.take_out(one.person, _of(parts, one.person, one.erased))
         parts.words.forget(one.erased.offset.tolist())
     if one.person >= 0:
         parts.states.clear(one.person)

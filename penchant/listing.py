@@ -104,6 +104,16 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
     )
 
 
+def ranking(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
+    """A slate of given items; their ratings are foretold by similar people where no version has learned to."""
+    found = slate(parts, query, person, ranked)
+    numbers = np.array([parts.log.items.get(one.item) for one in found.items], np.int64)
+    said = parts.counts.ratings.foretell(person, numbers) if parts.version.rating is None else None
+    for one, rating in zip(found.items, said.tolist() if said is not None else (), strict=False):
+        one.rating = rating
+    return found
+
+
 def _candidates(parts: Parts, ranked: Ranked, places: Longs) -> list[Candidate]:
     scored, items, name = ranked.scored, ranked.items[places], parts.log.items.name
     columns = (

@@ -70,6 +70,7 @@ class Parts:
         except BaseException:
             self.log.close()  # the folder is free again
             raise
+        self.rates = np.array([name in settings.ratings for name in actions] + [False] * 256)[:256]
         self.positive = np.array([weight > 0 for weight in actions.values()] + [False] * 256, np.uint8)[:256]
         self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
         self.words = Words(self.encoder, self.version, self.log.words, self._failed)
@@ -137,6 +138,19 @@ class Parts:
         past = self.history(person, self.log.end)
         items = past.item[(past.time >= (query.time or 0.0) - query.seen) & (past.item >= 0)]
         return items.astype(np.int32)
+
+    def met(self, people: Longs, history: History) -> Met:
+        """What counts take in of events [n] of these people."""
+        rows = np.flatnonzero(history.item >= 0)
+        action, value = history.action[rows], history.value[rows].astype(np.float64)
+        return Met(
+            people[rows],
+            history.item[rows],
+            history.time[rows],
+            self.positive[action],
+            np.where(self.rates[action], value, np.nan),
+            history.contexts[rows],
+        )
 
     # -- items and their vectors ---------------------------------------------------------------------------------------
 
@@ -370,9 +384,7 @@ class Parts:
 
     def _count_from_log(self, counts: Counts, after: int, upto: int) -> None:
         for people, events in self.log.interactions(after, upto):
-            rows = events.item >= 0
-            positive = self.positive[events.action[rows]]
-            counts.add(Met(people[rows], events.item[rows], events.time[rows], positive, events.contexts[rows]))
+            counts.add(self.met(people, events))
 
     def close(self) -> None:
         self.texts.close()

@@ -101,7 +101,8 @@ class Candidate(Struct, kw_only=True, omit_defaults=True):
 
     ``terms``: what each of the ``features`` adds to the score, which is their sum.
     ``probabilities``: of each action, should the person turn to this item; ``rating``: the value that the person would
-    give it. Both only of people, and only where the version in use has learned them.
+    give it. Both only of people, and only where the version in use has learned them; where none has learned ratings,
+    those of given items (`Engine.rank`) are foretold by people who rated alike, if anybody rated anything.
     """
 
     item: str

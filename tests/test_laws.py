@@ -14,7 +14,7 @@ import importlib
 import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +61,7 @@ class Portrait(NamedTuple):
     together: dict[str, dict[str, int]]
     audience: dict[str, dict[str, float]]
     lists: dict[str, dict[str, float]]
+    ratings: dict[str, dict[str, float]]
 
 
 def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items: Sequence[str] = ITEMS) -> Portrait:
@@ -94,7 +95,16 @@ def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items
         together={name: row(counts.neighbours, number, "extra") for name, number in numbers.items()},
         audience={name: audience(parts, number) for name, number in numbers.items()},
         lists={name: scores(engine, name) for name in (*people, "nobody")},
+        ratings={name: foretold(engine, name, numbers) for name in (*people, "nobody")},
     )
+
+
+def foretold(engine: Engine, name: str, items: Mapping[str, int]) -> dict[str, float]:
+    """Ratings that similar people foretell, by item."""
+    parts = engine.parts
+    person = parts.log.person(parts.log.people.get(name))
+    said = parts.counts.ratings.foretell(person, np.array(list(items.values()), np.int64))
+    return {} if said is None else dict(zip(items, said.tolist(), strict=True))
 
 
 def popularity(counts: Counts, number: int) -> tuple[float, ...]:
@@ -144,6 +154,8 @@ def assert_same(one: Portrait, other: Portrait) -> None:
         assert one.popular[name] == pytest.approx(popular, rel=1e-9, abs=1e-9), name
     for name, expected in other.recent.items():
         assert one.recent[name] == pytest.approx(expected, rel=1e-9, abs=1e-9), name
+    for name, ratings in other.ratings.items():
+        assert one.ratings[name] == pytest.approx(ratings, rel=1e-9, abs=1e-9), name
     for name, expected in other.states.items():
         np.testing.assert_allclose(one.states[name], expected, atol=1e-4, err_msg=name)
     for name, expected in other.lists.items():
@@ -185,8 +197,8 @@ def histories(draw: st.DrawFn, *, most: int = 24) -> list[Event]:
     return events
 
 
-_KINDS = (*("click",) * 6, "words", "both", "burst", "item", "edit", "remove", "double", "retraction", "alias",
-          "erasure", "user", "impression")  # fmt: skip
+_KINDS = (*("click",) * 6, *("rate",) * 3, "words", "both", "burst", "item", "edit", "remove", "double", "retraction",
+          "alias", "erasure", "user", "impression")  # fmt: skip
 
 
 @st.composite
@@ -196,6 +208,8 @@ def _event(draw: st.DrawFn, kind: str, person: str, clock: float, before: list[E
     action = draw(st.sampled_from(ACTIONS))
     if kind == "words":
         return Event(user=person, action="search", words=f"words of {person}", time=time, id=new_id)
+    if kind == "rate":
+        return click(person, name, time, action="rate", value=float(draw(st.integers(1, 5))), id=new_id)
     if kind == "both":
         return click(
             person, name, time, words="a comment", context={"device": draw(st.sampled_from(DEVICES))}, id=new_id
@@ -708,7 +722,8 @@ def test_one_person_moves_any_count_by_at_most_one_events_worth(
 def add(counts: Counts, events: Sequence[tuple[int, int, float, bool]]) -> None:
     if events:
         people, items, times, positive = (np.array(column) for column in zip(*events, strict=True))
-        counts.add(Met(people, items, times, positive.astype(np.uint8), np.zeros(len(events), np.int64)))
+        none = np.full(len(events), np.nan), np.zeros(len(events), np.int64)
+        counts.add(Met(people, items, times, positive.astype(np.uint8), *none))
 
 
 def cells(rows: Any, row: int, column: str) -> dict[int, float]:
@@ -726,13 +741,14 @@ def life_of_the_erased(draw: random.Random, count: int) -> list[Event]:
     events = [Event(kind="user", user="erased-session", fields={"city": "erased-city-1"}, time=NOW - 9000)]
     for k in range(count):
         user = draw.choice(("erased-name", "erased-session"))
-        words = draw.choice((None, None, f"erased-words {k}"))
+        words, rating = draw.choice((None, None, f"erased-words {k}")), draw.choice((None, None, 1.0, 5.0))
         events.append(
             click(
                 user,
                 draw.choice(ITEMS),
                 NOW - 8000 + 10 * k,
-                action=draw.choice(ACTIONS),
+                action=draw.choice(ACTIONS) if rating is None else "rate",
+                value=rating,
                 words=words,
                 id=f"erased-event-{k}",
             )
@@ -784,7 +800,8 @@ def test_erased_means_the_same_outputs_as_never_seen(
     draw = random.Random(seed)
     people = tuple(f"p{k}" for k in range(4))
     catalogue = [angle(name) for name in ITEMS]
-    others = [click(draw.choice(people), draw.choice(ITEMS), NOW - 8500 + 10 * k, id=f"other-{k}") for k in range(80)]
+    others = [click(draw.choice(people), draw.choice(ITEMS), NOW - 8500 + 10 * k, id=f"other-{k}",
+                    action="rate", value=float(draw.randint(1, 5))) for k in range(80)]  # fmt: skip
     theirs = life_of_the_erased(draw, count)
     both, after = mixed(draw, others[:60], theirs), others[60:]
     erasure = Event(kind="erasure", user=draw.choice(("erased-name", "erased-session")), time=NOW, id="erased-event-e")

@@ -41,7 +41,8 @@ class Judge:
         heads, self._model = engine.parts.version.heads, engine.parts.version.rating
         self._engine, self._events = engine, events
         self._actions = [engine.parts.log.actions.name(k) for k in heads.action.tolist()] if heads is not None else []
-        self._rating = frozenset(engine.parts.settings.ratings if self._model is not None else ())
+        knows = self._model is not None or engine.parts.counts.ratings.any
+        self._rating = frozenset(engine.parts.settings.ratings if knows else ())
         asked = [row for row, one in enumerate(events) if one.item in catalogue and (self._actions or self._rated(one))]
         self.rows: Longs = np.array(asked[::every], np.int64)
         self._probabilities: list[list[float]] = []
@@ -91,12 +92,17 @@ class Judge:
                         f"(at most {LOOKED_AHEAD}), was of that action, as the heads were taught. Log loss is in nats, "
                         "the calibration error over ten bins of equal width; ties count half in the AUC, which needs "
                         "both who did it and who did not.")  # fmt: skip
-        if self._model is not None and len(self._stars):
-            low, high = self._model.limits.tolist()
+        if self._stars:
             said.append(f"Ratings are the values of {', '.join(sorted(self._rating))}, {len(self._stars):,} of them, "
-                        f"in their own unit; predictions are clipped to what was given in training, {low:g} to "
-                        f"{high:g}. Each is learned by the person's state after it was predicted.")  # fmt: skip
+                        f"in their own unit; predictions are {self._whence()}. Each is learned after it was "
+                        "predicted.")  # fmt: skip
         return said
+
+    def _whence(self) -> str:
+        if self._model is None:
+            return "what people who rated alike say (Pearson), and not clipped"
+        low, high = self._model.limits.tolist()
+        return f"the version's, clipped to what was given in training, {low:g} to {high:g}"
 
     def _rated(self, event: Event) -> bool:
         return event.action in self._rating and event.value is not None

@@ -55,9 +55,12 @@ from penchant.kernels.counting import (
     compact,
     count,
     leave,
+    rate,
     row_add,
     row_has,
+    unrate,
 )
+from penchant.kernels.rating import LISTENED, foretell
 from penchant.kernels.rings import (
     INSERTED,
     LATE,
@@ -137,5 +140,9 @@ __all__ = [
     "row_has",
     "strongest",
     "union",
+    "rate",
+    "unrate",
+    "foretell",
+    "LISTENED",
     "warm",
 ]

@@ -4,6 +4,7 @@
     neighbours    item -> what was met within the next `NEAR` items; of that, within one session
     audience      item -> the people who met it last, so that similar people can be found
     seen          person -> all that was met
+    rated         person -> all that was rated, and how; raters: item -> the people who rated it last
 
 One growable row per item inside one arena, so that a catalogue of a hundred thousand items pays for the neighbours it
 has and not for the most it could have. Counts are integers: adding and subtracting one person's share is exact in any
@@ -152,6 +153,54 @@ def compact(rows: Rows, into: Rows) -> None:
 @jit
 def row_has(rows: Rows, row: int, other: int) -> bool:
     return _find(rows, rows.start[row], rows.size[row], other) >= 0
+
+
+@jit
+def rate(
+    rated: Rows,
+    raters: Rows,
+    sums: Doubles,
+    ratings: Ints,
+    people: Longs,
+    items: Longs,
+    values: Doubles,
+    times: Doubles,
+) -> int:
+    """Take ratings (in log order) into the tables; a later one of a person and an item takes the place of the earlier.
+
+    ``sums, ratings`` [items]: of the values, and how many. Stops early when an arena may overflow, as `count` does;
+    returns how many were handled.
+    """
+    for e in range(len(people)):
+        person, item, size = people[e], items[e], rated.size[people[e]]
+        if rated.used[0] + 2 * size + 8 > len(rated.ids) or raters.used[0] + _ROOM > len(raters.ids):
+            return e
+        at = _find(rated, rated.start[person], size, item)
+        if at >= 0:
+            sums[item] += values[e] - rated.extra[at]
+            rated.extra[at] = values[e]
+            continue
+        if size == rated.capacity[person]:
+            _grow(rated, person, 1 << 30)
+        at = rated.start[person] + size
+        rated.ids[at], rated.extra[at], rated.size[person] = item, values[e], size + 1
+        sums[item] += values[e]
+        ratings[item] += 1
+        _enter(raters, item, person, times[e])
+    return len(people)
+
+
+@jit
+def unrate(rated: Rows, raters: Rows, sums: Doubles, ratings: Ints, person: int) -> bool:
+    """Take all ratings of a person out; whether somebody evicted before is missed among the raters now."""
+    start, size = rated.start[person], rated.size[person]
+    missed = False
+    for at in range(start, start + size):
+        sums[rated.ids[at]] -= rated.extra[at]
+        ratings[rated.ids[at]] -= 1
+        missed |= leave(raters, person, rated.ids[at : at + 1].astype(np.int64))
+    rated.size[person] = 0
+    return missed
 
 
 @jit

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from penchant.kernels import asking, counting, rings
+from penchant.kernels import asking, counting, rating, rings
 from penchant.kernels.counting import NEAR, Rows, Tables
 from penchant.kernels.shared import WINDOW
 
@@ -43,6 +43,9 @@ def _warm_counting() -> None:
     counting.leave(rows, 0, longs)
     for one in (rows, wide):
         counting.compact(one, one)
+    counting.rate(rows, rows, doubles, ints, longs, longs, doubles, doubles)
+    counting.unrate(rows, rows, doubles, ints, 0)
+    rating.foretell(rows, rows, doubles, ints, 0.0, 0, longs, doubles, doubles.copy())
 
 
 def _warm_rings() -> None:

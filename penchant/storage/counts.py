@@ -1,4 +1,4 @@
-"""Counts that follow every event: transitions (ever and lately), neighbours, audiences, popularity, what was seen.
+"""Counts that follow every event: transitions, neighbours, audiences, popularity, what was seen, what was rated.
 
 A person's share of the counts is a function of that person's own events in log order, and all shares are sums of
 integers. So a retraction, an alias and an erasure are the same two verbs: take the old history out, put the new one
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant import kernels
-from penchant.kernels import AUDIENCE, NEAR, TRANSITION_UNIT, WINDOW, Rows, Tables
-from penchant.storage.event_log import History
+from penchant.kernels import AUDIENCE, NEAR, TRANSITION_UNIT, WINDOW, Tables
+from penchant.storage.ratings import Ratings
+from penchant.storage.rows import new_rows, repacked, rows_from_arrays, rows_to_arrays, taller
 from penchant.storage.state_store import grown
 
 Longs = NDArray[np.int64]
@@ -28,21 +29,20 @@ _DAY = 86_400.0
 _DECAY = 0.8  # a transition over k events in between counts 0.8^k
 _REBASE = 200.0  # half-lives after which the popularity's reference moves on, far from float64's overflow
 TOP = 200
-_SPARE = 1 << 16
 _OF_ITEMS = ("totals", "outgoing", "outgoing_recent", "popular", "popular_in")
 _OF_PEOPLE = ("history", "length", "session", "newest")
 _ROWS = ("transitions", "neighbours", "audience", "seen")
-_EXTRA = {"transitions": np.float64, "neighbours": np.int32, "audience": np.float64}  # a further column of the arena
 
 
 class Met(NamedTuple):
-    """Events [n] in log order, each with an item: who met it, when, whether that ``counted`` (was approved of), and in
-    which ``contexts`` (bits of `storage.contexts`)."""
+    """Events [n] in log order, each with an item: who met it, when, whether that ``counted`` (was approved of), which
+    rating it was (NaN: none), and in which ``contexts`` (bits of `storage.contexts`)."""
 
     people: Longs
     items: Longs
     times: NDArray[np.float64]
     counted: NDArray[np.uint8]
+    rating: NDArray[np.float64]
     contexts: Longs
 
 
@@ -52,7 +52,7 @@ class Counts:
     def __init__(self, neighbours: int, half_life_days: float, contexts: Sequence[str] = ()) -> None:
         self.most, self.half_life, self._contexts = neighbours, half_life_days * _DAY, list(contexts)
         self.weights = np.array([round(TRANSITION_UNIT * _DECAY**k) for k in range(WINDOW)], np.int32)
-        self.transitions, self.neighbours, self.audience, self.seen = (_rows(name) for name in _ROWS)
+        self.transitions, self.neighbours, self.audience, self.seen = (new_rows(name) for name in _ROWS)
         self.totals = np.zeros(0, np.int32)
         self.outgoing = np.zeros(0, np.int64)
         self.outgoing_recent = np.zeros(0)
@@ -62,6 +62,7 @@ class Counts:
         self.length = np.zeros(0, np.int32)
         self.session = np.zeros(0, np.int32)
         self.newest = np.zeros(0)
+        self.ratings = Ratings()
         self.reference = 0.0
         self.inexact = False
         self.frozen = False  # counts stay as they are, who has seen what goes on: to measure what living counts give
@@ -74,12 +75,12 @@ class Counts:
             for name in _OF_ITEMS:
                 setattr(self, name, grown(getattr(self, name), room))
             for name in ("transitions", "neighbours", "audience"):
-                setattr(self, name, _taller(getattr(self, name), room))
+                setattr(self, name, taller(getattr(self, name), room))
         if people + 1 > len(self.length):
             room = max(people + 1, len(self.length) * 3 // 2, 64)
             for name in _OF_PEOPLE:
                 setattr(self, name, grown(getattr(self, name), room))
-            self.seen = _taller(self.seen, room)
+            self.seen = taller(self.seen, room)
 
     def add(self, met: Met) -> None:
         """Take in events."""
@@ -87,24 +88,22 @@ class Counts:
             self.ensure(int(met.people.max()) + 1, int(met.items.max()) + 1)
             self._rebase(float(met.times.max()))
             self._count(met._replace(counted=np.zeros_like(met.counted)) if self.frozen else met, 1)
+            if not self.frozen:
+                self._rate(met)
             for context, top in self._tops.items():  # only what was counted can have entered the top
                 self._tops[context] = self._best(np.union1d(top, met.items), context)
 
-    def take_out(self, person: int, history: History, counted: NDArray[np.uint8]) -> None:
-        """Take a person's whole share out again; ``history`` is what was taken in."""
+    def take_out(self, person: int, met: Met) -> None:
+        """Take a person's whole share out again; ``met`` is what was taken in."""
         self.ensure(person + 1, 0)
-        rows = history.item >= 0
-        items, scratch = history.item[rows], len(self.length) - 1
+        scratch = len(self.length) - 1
         self._tops.clear()
-        self.inexact |= self._lossy(items)
+        self.inexact |= self._lossy(met.items)
         self.seen.size[scratch] = self.length[scratch] = 0
-        self._count(_met(scratch, history, counted), -1)
-        self.inexact |= bool(kernels.leave(self.audience, person, items))
+        self._count(met._replace(people=np.full(len(met.items), scratch, np.int64)), -1)
+        self.inexact |= bool(kernels.leave(self.audience, person, met.items)) | self.ratings.take_out(person)
         for row in (scratch, person):
             self.seen.size[row] = self.length[row] = 0
-
-    def put_in(self, person: int, history: History, counted: NDArray[np.uint8]) -> None:
-        self.add(_met(person, history, counted))
 
     def seen_by(self, person: int) -> NDArray[np.int32]:
         """The items that a person ever touched, in no order; a view."""
@@ -140,7 +139,11 @@ class Counts:
             done += kernels.count(
                 Tables(*(getattr(self, name) for name in Tables._fields)),
                 self.weights,
-                *(column[done:] for column in met),
+                met.people[done:],
+                met.items[done:],
+                met.times[done:],
+                met.counted[done:],
+                met.contexts[done:],
                 sign,
                 self.reference,
                 self.half_life,
@@ -149,11 +152,17 @@ class Counts:
             if done < len(met.items):
                 self._make_room()
 
+    def _rate(self, met: Met) -> None:
+        rows = np.flatnonzero(np.isfinite(met.rating))
+        if len(rows):
+            self.ratings.ensure(len(self.length), len(self.totals))
+            self.ratings.add(met.people[rows], met.items[rows], met.rating[rows], met.times[rows])
+
     def _make_room(self) -> None:
         """Some arena is nearly full: close the gaps that grown rows left, in an arena with room to spare."""
         spare = (WINDOW * self.most, NEAR * self.most, 2 * AUDIENCE, int(2 * self.seen.size.max(initial=0)) + 8)
         for name, room in zip(_ROWS, spare, strict=True):
-            setattr(self, name, _repacked(name, getattr(self, name), room))
+            setattr(self, name, repacked(name, getattr(self, name), room))
 
     def _rebase(self, newest: float) -> None:
         span = _REBASE * self.half_life
@@ -172,66 +181,15 @@ class Counts:
         for name in (*_OF_ITEMS, *_OF_PEOPLE):
             out[f"count_{name}"] = getattr(self, name)
         for name in _ROWS:
-            rows = _repacked(name, getattr(self, name), 0)
-            out |= {f"count_{name}_{field}": getattr(rows, field) for field in Rows._fields}
-        return out
+            out |= rows_to_arrays(name, getattr(self, name))
+        return out | self.ratings.arrays()
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.ratings.load(arrays)
         self.reference, self.inexact = float(arrays["count_reference"]), bool(arrays["count_inexact"])
         for name in (*_OF_ITEMS, *_OF_PEOPLE):
             setattr(self, name, arrays[f"count_{name}"])
         if arrays["count_contexts"].tolist() != self._contexts:  # the settings declare others now: to be counted anew
             self.popular_in, self.inexact = np.zeros((len(self.popular), len(self._contexts))), True
         for name in _ROWS:
-            setattr(self, name, Rows(*(arrays[f"count_{name}_{field}"] for field in Rows._fields)))
-
-
-def _met(person: int, history: History, counted: NDArray[np.uint8]) -> Met:
-    """What of a person's history is with an item."""
-    rows = history.item >= 0
-    people = np.full(int(rows.sum()), person, np.int64)
-    return Met(people, history.item[rows], history.time[rows], counted[rows], history.contexts[rows])
-
-
-def _rows(name: str) -> Rows:
-    return Rows(
-        np.zeros(0, np.int64),
-        np.zeros(0, np.int32),
-        np.zeros(0, np.int32),
-        np.zeros(0, np.uint8),
-        *_arena(name, _SPARE),
-        np.zeros(1, np.int64),
-    )
-
-
-def _arena(name: str, room: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """``ids, counts, extra`` of a table; an audience has no counts."""
-    counts, extra = 0 if name == "audience" else room, room if name in _EXTRA else 0
-    return np.zeros(room, np.int32), np.zeros(counts, np.int32), np.zeros(extra, _EXTRA.get(name, np.float64))
-
-
-def _taller(rows: Rows, height: int) -> Rows:
-    return rows._replace(
-        start=grown(rows.start, height),
-        capacity=grown(rows.capacity, height),
-        size=grown(rows.size, height),
-        lossy=grown(rows.lossy, height),
-    )
-
-
-def _repacked(name: str, rows: Rows, spare: int) -> Rows:
-    """Row next to row, in an arena of its own with room to ``spare``; without, no larger than it must be."""
-    used = int(rows.capacity.sum())
-    ids, counts, extra = _arena(name, used * 3 // 2 + spare + _SPARE if spare else used)
-    into = rows._replace(
-        start=np.zeros_like(rows.start),
-        capacity=np.zeros_like(rows.capacity),
-        size=np.zeros_like(rows.size),
-        lossy=np.zeros_like(rows.lossy),
-        ids=ids,
-        counts=counts,
-        extra=extra,
-        used=np.zeros(1, np.int64),
-    )
-    kernels.compact(rows, into)
-    return into
+            setattr(self, name, rows_from_arrays(name, arrays))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from penchant.kernels import AUDIENCE, NEAR, SESSION
 from penchant.storage.counts import TOP, Counts, Met
-from penchant.storage.event_log import History, as_history
 from tests.conftest import DAY, NOW
 
 Event = tuple[int, int, float, bool]  # person, item, time, counted
@@ -27,7 +26,13 @@ def counted(*events: Event, neighbours: int = 256) -> Counts:
 def add(counts: Counts, *events: Event) -> None:
     if events:
         people, items, times, positive = (np.array(column) for column in zip(*events, strict=True))
-        counts.add(Met(people, items, times, positive.astype(np.uint8), np.zeros(len(events), np.int64)))
+        counts.add(met(people, items, times, positive))
+
+
+def met(people: np.ndarray, items: np.ndarray, times: np.ndarray, positive: np.ndarray) -> Met:
+    """Events without ratings and context."""
+    nothing = np.full(len(items), np.nan), np.zeros(len(items), np.int64)
+    return Met(people, items, times, positive.astype(np.uint8), *nothing)
 
 
 def clicks(person: int, *items: int, start: float = NOW) -> list[Event]:
@@ -39,9 +44,14 @@ def row(rows: Any, number: int, column: str = "counts") -> dict[int, float]:
     return dict(zip(rows.ids[cells].tolist(), getattr(rows, column)[cells].tolist(), strict=True))
 
 
-def share(events: list[Event], person: int) -> tuple[History, np.ndarray]:
-    mine = [(k, item, 0, 0, None, time, 0) for k, (who, item, time, _) in enumerate(events) if who == person]
-    return as_history(mine), np.array([positive for who, _, _, positive in events if who == person], np.uint8)
+def share(events: list[Event], person: int) -> Met:
+    mine = [event for event in events if event[0] == person]
+    columns = zip(*mine, strict=True) if mine else ((), (), (), ())
+    people, items, times, positive = (np.array(column, kind) for column, kind in zip(columns, _KINDS, strict=True))
+    return met(people, items, times, positive)
+
+
+_KINDS = (np.int64, np.int64, np.float64, np.bool_)
 
 
 def tables(counts: Counts, items: int = 6, people: int = 4) -> list[Any]:
@@ -135,7 +145,7 @@ def test_some_may_leave_a_full_audience_before_an_older_one_is_missed() -> None:
     assert spare > 0
     for k in range(spare + 1):
         assert not counts.inexact
-        counts.take_out(199 - k, *share([(199 - k, 0, NOW + 199 - k, True)], 199 - k))
+        counts.take_out(199 - k, share([(199 - k, 0, NOW + 199 - k, True)], 199 - k))
         expected = range(max(199 - k - AUDIENCE, 200 - AUDIENCE - spare), 199 - k)
         assert list(row(counts.audience, 0, "extra"))[-AUDIENCE:] == list(expected)
     assert counts.inexact
@@ -143,7 +153,7 @@ def test_some_may_leave_a_full_audience_before_an_older_one_is_missed() -> None:
 
 def test_who_comes_late_to_an_audience_that_older_ones_have_left_is_not_taken_for_one_of_the_last() -> None:
     counts = counted(*((person, 0, NOW + person, True) for person in range(200)))
-    counts.take_out(199, *share([(199, 0, NOW + 199, True)], 199))
+    counts.take_out(199, share([(199, 0, NOW + 199, True)], 199))
     add(counts, (500, 0, NOW, True))
     assert 500 not in row(counts.audience, 0, "extra")
     assert counts.totals[0] == 200
@@ -196,8 +206,7 @@ EVENTS = st.lists(
 @settings(max_examples=100)
 def test_taking_a_person_out_leaves_what_the_others_did(events: list[Event], person: int) -> None:
     counts = counted(*events)
-    history, positive = share(events, person)
-    counts.take_out(person, history, positive)
+    counts.take_out(person, share(events, person))
     assert not counts.inexact
     assert_same(counts, counted(*(event for event in events if event[0] != person)))
     assert (counts.popular[counts.totals == 0] == 0.0).all()
@@ -207,9 +216,8 @@ def test_taking_a_person_out_leaves_what_the_others_did(events: list[Event], per
 @settings(max_examples=50)
 def test_taking_out_and_putting_in_again_changes_nothing(events: list[Event], person: int) -> None:
     counts = counted(*events)
-    history, positive = share(events, person)
-    counts.take_out(person, history, positive)
-    counts.put_in(person, history, positive)
+    counts.take_out(person, share(events, person))
+    counts.add(share(events, person))
     assert_same(counts, counted(*events))
 
 
@@ -237,10 +245,10 @@ def test_a_full_row_lets_the_newcomer_inherit_the_smallest_count() -> None:
 
 def test_subtracting_from_a_row_that_lost_an_entry_says_that_it_is_inexact() -> None:
     counts = crowd()
-    counts.take_out(9, *share(clicks(9, 0, 9), 9))
+    counts.take_out(9, share(clicks(9, 0, 9), 9))
     assert counts.inexact
     whole = crowd(256)
-    whole.take_out(9, *share(clicks(9, 0, 9), 9))
+    whole.take_out(9, share(clicks(9, 0, 9), 9))
     assert not whole.inexact
 
 
