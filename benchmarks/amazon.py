@@ -13,8 +13,9 @@ scores to the item first mentioned. Recall at 10 of one item is the hit rate. Mo
 trained version reads titles (short phrases, where the file has no titles).
 
 ``VALIDATE=1`` asks for the last but one, without the refit, and tells how the fusion did on people that it was not
-fitted to (`ndcg10_curves`); ``EPOCHS=20`` trains so long: the number of epochs is to be chosen so. ``SAMPLE=0.1`` takes
-a seeded share of the people, ``TEXT=0`` reads no titles. All of these print and write no row.
+fitted to (`ndcg10_curves`); ``EPOCHS=12`` trains so long, ``SIZE=medium`` a model of that size: the recipe is to be
+chosen so. ``SAMPLE=0.1`` takes a seeded share of the people, ``TEXT=0`` reads no titles. All of these print and write
+no row.
 """
 
 from __future__ import annotations
@@ -53,13 +54,14 @@ from penchant.models.fusion import Fusion
 from penchant.models.torch.scorer import Model
 from penchant.types import Event, Item
 
-EPOCHS = 20
+SIZE, EPOCHS = "small", 6
 SEEDS = (0, 1, 2)
 PROTOCOL = (
     "leave-one-out, trained on all but the last two (_refit: but the last), full catalogue, seen removed, no times, "
-    "titles read; curves over the learned score and counts of what was trained on, fitted to the last but one by a "
-    "model that has not learned from it (_refit: the same curves); _alone: the learned score; _v0: version 0; "
-    "_transitions: counts of what followed what alone; ties to the item first mentioned"
+    f"titles read; {SIZE}, {EPOCHS} epochs, chosen on Beauty's last but one; curves over the learned score and counts "
+    "of what was trained on, fitted to the last but one by a model that has not learned from it (_refit: the same "
+    "curves); _alone: the learned score; _v0: version 0; _transitions: counts of what followed what alone; ties to "
+    "the item first mentioned"
 )
 REFIT = "_refit"
 
@@ -69,24 +71,26 @@ class Run(NamedTuple):
 
     trial: Trial
     seed: int | None
-    epochs: int
-    text: bool
-    validate: bool
+    size: str = SIZE
+    epochs: int = EPOCHS
+    text: bool = True
+    validate: bool = False
 
 
 def measure(name: str, data: str) -> None:
     """Run ``data``, a folder of PENCHANT_DATA, and write the row ``name``."""
-    epochs, share = int(os.environ.get("EPOCHS", EPOCHS)), float(os.environ.get("SAMPLE", 1))
-    seeds = [int(seed) for seed in os.environ.get("SEEDS", "").split()] or list(SEEDS)
-    validate, text = bool(os.environ.get("VALIDATE")), os.environ.get("TEXT", "1") != "0"
+    given = os.environ
+    seeds = [int(seed) for seed in given.get("SEEDS", "").split()] or list(SEEDS)
+    validate, text = bool(given.get("VALIDATE")), given.get("TEXT", "1") != "0"
+    size, epochs, share = given.get("SIZE", SIZE), int(given.get("EPOCHS", EPOCHS)), float(given.get("SAMPLE", 1))
     items, trial = questions(data_folder(data), share)
     with tempfile.TemporaryDirectory() as scratch:
         bases = {"": prepared(Path(scratch) / "base", Split(items, list(trial.learned), []), "" if text else "none")}
         if not validate:
             bases[REFIT] = grown(bases[""], trial.known)
-        runs = [(bases, Run(trial, seed, epochs, text, validate)) for seed in (None, *seeds)]
+        runs = [(bases, Run(trial, seed, size, epochs, text, validate)) for seed in (None, *seeds)]
         row = averaged([its for _, its in on_each_core(one, runs)])
-    if validate or not text or share < 1 or epochs != EPOCHS:
+    if validate or not text or share < 1 or (size, epochs) != (SIZE, EPOCHS):
         print(row)
     else:
         write_row(name, data=f"{data}: sequences.txt, items.csv", seeds=len(seeds), figures=row, protocol=PROTOCOL)
@@ -121,7 +125,7 @@ def grown(base: Path, known: Sequence[Event]) -> Path:
 
 
 def recipe(run: Run) -> Recipe:
-    return derive("medium", events=len(run.trial.learned), text=run.text, fields=False, since=False, values=False,
+    return derive(run.size, events=len(run.trial.learned), text=run.text, fields=False, since=False, values=False,
                   epochs=run.epochs, seed=run.seed or 0)  # fmt: skip
 
 

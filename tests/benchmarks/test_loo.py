@@ -82,7 +82,7 @@ def test_the_refit_takes_over_the_fusion_that_the_first_way_fitted(
     fitted, fused = noted(monkeypatch, amazon, "fitted"), noted(monkeypatch, amazon, "fuse")
     trained = noted(monkeypatch, amazon, "trained")
     bases = {"": base, REFIT: grown(base, trial.known)}
-    row = amazon.one(bases, Run(trial, 0, epochs=1, text=False, validate=False))
+    row = amazon.one(bases, Run(trial, 0, epochs=1, text=False))
     ways = [f"{what}{way}" for way in ("", REFIT) for what in ("", "_alone")]
     assert set(row) == {f"{metric}{way}" for metric in ("r10", "ndcg10") for way in ways}
     assert [events for _, events in trained] == [COUNTED, COUNTED + PEOPLE]
@@ -95,7 +95,7 @@ def test_the_refit_takes_over_the_fusion_that_the_first_way_fitted(
 
 def test_without_a_seed_nothing_is_trained_and_both_ways_are_asked(base: Path, trial: Trial) -> None:
     bases = {"": base, REFIT: grown(base, trial.known)}
-    row = amazon.one(bases, Run(trial, None, epochs=1, text=False, validate=False))
+    row = amazon.one(bases, Run(trial, None))
     names = {f"{metric}_{what}{way}" for metric in ("r10", "ndcg10") for what in ("v0", "transitions")
              for way in ("", REFIT)}  # fmt: skip
     assert row == dict.fromkeys(names, 1.0)
