@@ -18,7 +18,7 @@ help:
 	@echo "make bench-quality bench-loo bench-cold bench-ratings bench-training bench-ablations   trained models there"
 	@echo "make bench-peers       beside implicit, scikit-surprise, RecTools and EASE there (first: make peers-env-implicit"
 	@echo "                       peers-env-surprise peers-env-rectools; PEERS=... SAMPLE=... for a part of it)"
-	@echo "make bench-beauty bench-sports   leave-one-out on Amazon 2014 (SAMPLE=..., VALIDATE=1)"
+	@echo "make bench-beauty bench-sports   leave-one-out on Amazon 2014 (VALIDATE=1 SIZE=... EPOCHS=..., SAMPLE=...)"
 	@echo "make bench-latency bench-ingest bench-freshness bench-kill bench-swap   timings; rows go to benchmarks/results"
 
 demo: $(if $(TRAIN),$(VENV)/train,$(VENV)/base)

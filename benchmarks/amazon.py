@@ -1,15 +1,21 @@
 """Leave-one-out on Amazon 2014 (5-core), on the files of the S3-Rec, P5 and TIGER papers: `beauty` and `sports` run it.
 
 Two ways, because papers differ: trained on all but everybody's last two items, the last but one known to the state when
-the last is asked for (`r10, ndcg10`); or trained on all but the last (`r10_refit, ndcg10_refit`). The files have an
-order and no times. The full catalogue is ranked by the real engine, seen items removed, ties between scores to the item
-first mentioned. Recall at 10 of one item is the hit rate. Most items are met a few times, so the trained version reads
-titles (short phrases, where the file has no titles). Beside it, of the same folder before the training: version 0
-(`_v0`), and transitions alone (`_transitions`).
+the last is asked for (`r10, ndcg10`); or trained on all but the last (`r10_refit, ndcg10_refit`). What orders the lists
+is curves over the learned score and the counts, fitted by each seed's model of the first way to everybody's last but
+one, which neither it nor the counts have learned from; the second way takes over the curves that the same seed fitted
+in the first. Beside it, `_alone`: the learned score alone orders them, and counts only find candidates; and of the same
+folder before the training, `_v0`: version 0, and `_transitions`: transitions alone. Counts are those of what was
+trained on; who has seen what goes on.
 
-``VALIDATE=1`` asks for the last but one, without the refit, and ``EPOCHS=20`` trains so long: the number of epochs is
-to be chosen so. ``SAMPLE=0.1`` takes a seeded share of the people, ``TEXT=0`` reads no titles. All of these print and
-write no row.
+The files have an order and no times. The full catalogue is ranked by the real engine, seen items removed, ties between
+scores to the item first mentioned. Recall at 10 of one item is the hit rate. Most items are met a few times, so the
+trained version reads titles (short phrases, where the file has no titles).
+
+``VALIDATE=1`` asks for the last but one, without the refit, and tells how the fusion did on people that it was not
+fitted to (`ndcg10_curves`); ``EPOCHS=12`` trains so long, ``SIZE=medium`` a model of that size: the recipe is to be
+chosen so. ``SAMPLE=0.1`` takes a seeded share of the people, ``TEXT=0`` reads no titles. All of these print and write
+no row.
 """
 
 from __future__ import annotations
@@ -18,61 +24,73 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.loo import last_items
-from benchmarks.movielens import Split, copied, data_folder, figures, on_each_core, prepared, some_people, trained
+from benchmarks.loo import averaged, last_items
+from benchmarks.movielens import (
+    Split,
+    copied,
+    data_folder,
+    figures,
+    fitted,
+    fuse,
+    on_each_core,
+    prepared,
+    some_people,
+    trained,
+)
 from benchmarks.rows import write_row
 from penchant.evaluation import baselines
 from penchant.evaluation.asking import Asker
 from penchant.evaluation.folders import learn, opened
 from penchant.evaluation.trials import TIMELESS, Trial, left_out, read_names, read_sequences
 from penchant.learning.recipe import Recipe, derive
+from penchant.models.fusion import Fusion
+from penchant.models.torch.scorer import Model
 from penchant.types import Event, Item
 
-EPOCHS = 20
+SIZE, EPOCHS = "small", 6
 SEEDS = (0, 1, 2)
 PROTOCOL = (
     "leave-one-out, trained on all but the last two (_refit: but the last), full catalogue, seen removed, no times, "
-    "titles read; _v0: version 0; _transitions: counts of what followed what alone; ties to the item first mentioned"
+    f"titles read; {SIZE}, {EPOCHS} epochs, chosen on Beauty's last but one; curves over the learned score and counts "
+    "of what was trained on, fitted to the last but one by a model that has not learned from it (_refit: the same "
+    "curves); _alone: the learned score; _v0: version 0; _transitions: counts of what followed what alone; ties to "
+    "the item first mentioned"
 )
+REFIT = "_refit"
 
 
 class Run(NamedTuple):
-    """``seed`` None: nothing is trained. ``way``: "" or "_refit", the ending of the figures' names."""
+    """``seed`` None: nothing is trained."""
 
     trial: Trial
-    way: str
     seed: int | None
-    epochs: int
-    text: bool
-    validate: bool
+    size: str = SIZE
+    epochs: int = EPOCHS
+    text: bool = True
+    validate: bool = False
 
 
 def measure(name: str, data: str) -> None:
     """Run ``data``, a folder of PENCHANT_DATA, and write the row ``name``."""
-    epochs, share = int(os.environ.get("EPOCHS", EPOCHS)), float(os.environ.get("SAMPLE", 1))
-    seeds = [int(seed) for seed in os.environ.get("SEEDS", "").split()] or list(SEEDS)
-    validate, text = bool(os.environ.get("VALIDATE")), os.environ.get("TEXT", "1") != "0"
+    given = os.environ
+    seeds = [int(seed) for seed in given.get("SEEDS", "").split()] or list(SEEDS)
+    validate, text = bool(given.get("VALIDATE")), given.get("TEXT", "1") != "0"
+    size, epochs, share = given.get("SIZE", SIZE), int(given.get("EPOCHS", EPOCHS)), float(given.get("SAMPLE", 1))
     items, trial = questions(data_folder(data), share)
-    found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        base = prepared(Path(scratch) / "base", Split(items, list(trial.learned), []), "" if text else "none")
-        runs = [(base, Run(trial, "", seed, epochs, text, validate)) for seed in (None, *seeds)]
+        bases = {"": prepared(Path(scratch) / "base", Split(items, list(trial.learned), []), "" if text else "none")}
         if not validate:
-            again, base = refit(trial), grown(base, trial.known)
-            runs += [(base, Run(again, "_refit", seed, epochs, text, validate)) for seed in (None, *seeds)]
-        for _, its in on_each_core(one, runs):
-            for key, figure in its.items():
-                found.setdefault(key, []).append(figure)
-    row = {key: float(np.mean(of)) for key, of in found.items()}
-    row |= {f"{key}_sd": float(np.std(found[key])) for key in ("ndcg10", "ndcg10_refit") if key in found}
-    if validate or not text or share < 1 or epochs != EPOCHS:
+            bases[REFIT] = grown(bases[""], trial.known)
+        runs = [(bases, Run(trial, seed, size, epochs, text, validate)) for seed in (None, *seeds)]
+        row = averaged([its for _, its in on_each_core(one, runs)])
+    if validate or not text or share < 1 or (size, epochs) != (SIZE, EPOCHS):
         print(row)
     else:
         write_row(name, data=f"{data}: sequences.txt, items.csv", seeds=len(seeds), figures=row, protocol=PROTOCOL)
@@ -107,24 +125,64 @@ def grown(base: Path, known: Sequence[Event]) -> Path:
 
 
 def recipe(run: Run) -> Recipe:
-    return derive("medium", events=len(run.trial.learned), text=run.text, fields=False, since=False, values=False,
+    return derive(run.size, events=len(run.trial.learned), text=run.text, fields=False, since=False, values=False,
                   epochs=run.epochs, seed=run.seed or 0)  # fmt: skip
 
 
-def one(base: Path, run: Run) -> dict[str, float]:
-    """Train and ask once, or ask alone, in a process of its own."""
-    folder = copied(base, f"run{run.way}-{run.seed}")
-    if run.seed is None:
-        found = untrained(folder, run)
-    else:
-        _, seconds = trained(folder, recipe(run), run.epochs)
-        print(f"  seed {run.seed}{run.way}, trained in {seconds:.0f} s", flush=True)
-        found = {"": last_items(folder, run.trial, run.validate)}
-    shutil.rmtree(folder)
+def one(bases: Mapping[str, Path], run: Run) -> dict[str, float]:
+    """Both ways of a seed, or of what needs no training, in a process of its own."""
+    row: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(dir=bases[""].parent) as own:
+        ways = {way: shutil.copytree(base, Path(own) / f"base{way}") for way, base in bases.items()}
+        if run.seed is None:
+            for way, folder in ways.items():
+                row |= named(untrained(folder, run if not way else again(run)), way)
+        else:
+            row, fusion = first(ways[""], run)
+            if REFIT in ways:
+                row |= second(ways[REFIT], again(run), fusion)
+    print(f"  seed {run.seed}: {row}", flush=True)
+    return row
+
+
+def again(run: Run) -> Run:
+    """The second way of a run."""
+    return run._replace(trial=refit(run.trial))
+
+
+def first(folder: Path, run: Run) -> tuple[dict[str, float], Fusion]:
+    """Train on all but the last two, fit the fusion to the last but one, and ask."""
+    model, by = learned(folder, run)
+    twin = copied(folder, "fused")
+    fusion, row = fitted(twin, model, by, run.trial.known, living=False)
+    fuse(twin, model, by, fusion)
+    found = {"_alone": last_items(folder, run.trial, run.validate)}
+    if not run.validate:  # there, the fusion was fitted to the answers
+        found, row = {"": last_items(twin, run.trial, run.validate), **found}, {}
+    return row | named(found), fusion
+
+
+def second(folder: Path, run: Run, fusion: Fusion) -> dict[str, float]:
+    """Train on all but the last, take over the fusion, and ask."""
+    model, by = learned(folder, run)
+    twin = copied(folder, "fused_refit")
+    fuse(twin, model, by, fusion)
+    found = {"": last_items(twin, run.trial, validate=False), "_alone": last_items(folder, run.trial, validate=False)}
+    return named(found, REFIT)
+
+
+def learned(folder: Path, run: Run) -> tuple[Model, Recipe]:
+    by = recipe(run)
+    model, seconds = trained(folder, by, by.epochs)
+    print(f"  seed {run.seed}, {len(run.trial.learned):,} events, trained in {seconds:.0f} s", flush=True)
+    return model, by
+
+
+def named(found: Mapping[str, NDArray[np.int64]], way: str = "") -> dict[str, float]:
+    """Figures of places, by what ordered the lists and the way."""
     row = {}
     for name, places in found.items():
-        row[f"r10{name}{run.way}"], row[f"ndcg10{name}{run.way}"] = figures(places)
-    print(f"  {row}", flush=True)
+        row[f"r10{name}{way}"], row[f"ndcg10{name}{way}"] = figures(places)
     return row
 
 
