@@ -83,7 +83,8 @@ def events_in(folder: Path) -> int:
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("init", ["--data"]),
+        ("init", ["--data", "--preset"]),
+        ("doctor", ["--what", "--map", "--action", "--data", "--json"]),
         ("import", ["--what", "--map", "--action", "--dry-run", "--data"]),
         ("recommend", ["--limit", "--where", "--seen", "--removed", "--time", "--json", "--data"]),
         ("similar", ["--limit", "--where", "--removed", "--json", "--data"]),
