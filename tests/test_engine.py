@@ -319,11 +319,11 @@ def test_settings_say_how_much_what_is_popular_and_new_weighs(open_engine: OpenE
     engine = open_engine()
     engine.ingest([item("old", time=NOW - 30 * DAY), item("new", time=NOW - DAY)])
     engine.ingest([click(f"u{k}", "old", NOW - k) for k in range(3)])
-    assert names(ask(engine)) == ["old", "new"]
-    engine.close()
-    engine = open_engine(weights={"popularity": 0.0})
-    assert engine.parts.version.name == "v0-0002"
     assert names(ask(engine)) == ["new", "old"]
+    engine.close()
+    engine = open_engine(weights={"popularity": 1.0})
+    assert engine.parts.version.name == "v0-0002"
+    assert names(ask(engine)) == ["old", "new"]
     engine.close()
     weights = {"popularity": 1.0, "freshness": 5.0}
     engine = open_engine(weights=weights)

@@ -72,7 +72,7 @@ def test_a_preset_says_why_and_what_else_could_be_set(preset: Preset) -> None:
 
 def test_without_a_preset_every_setting_is_a_comment(folder: Path) -> None:
     assert tomllib.loads(settings_text()) == {}
-    assert "# popularity = 0.1" in settings_text()
+    assert "# popularity = 0.0" in settings_text()
 
 
 def test_a_file_that_is_there_is_not_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
