@@ -19,6 +19,7 @@ from penchant.errors import InvalidInput
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
+TABLES = ("weights", "actions")  # settings that are written as tables, which in the file come last
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +36,22 @@ def default_actions() -> dict[str, Action]:
     return {**plain, **strong, **weak, **against}
 
 
+def default_weights() -> dict[str, float]:
+    """What each feature of `pipeline.ranking` weighs in version 0; how they were chosen stands in docs/log.md."""
+    return {
+        "text": 1.5,
+        "transitions": 1.0,
+        "recent_transitions": 0.0,
+        "neighbours": 0.3,
+        "together": 0.0,
+        "similar_people": 0.0,
+        "popularity": 0.0,
+        "context_popularity": 0.0,
+        "freshness": 0.05,
+        "again": 0.0,
+    }
+
+
 class Settings(Struct, forbid_unknown_fields=True):
     """All settings with their defaults.
 
@@ -42,12 +59,16 @@ class Settings(Struct, forbid_unknown_fields=True):
     encoder         a folder or a hub name of a sentence encoder; empty: all-MiniLM-L6-v2
     template        how an item's fields become text, e.g. ``"{title}. {genres}"``; empty: every text field in order
     neighbours      the dial: most neighbours kept for an item in each count table
-    half_life_days  after so many days, an interaction counts half for recent popularity
+    half_life_days  after so many days, an interaction counts half for what is recent
     contexts        values of the context that have a popularity of their own, by field: ``device = ["tv", "phone"]``
+    fresh_half_life_days  after so many days, an item is half as new, before anything was trained
+    seen            what lists hide where a query does not say it: ``ever`` all that the person met, ``allow`` nothing
     text_threads    threads that the language model may use; more than 1 only where nothing is served meanwhile
     ratings         actions whose values say how much the person liked the item
     sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
+    weights         what each feature weighs in the score, before anything was trained; one not named has its default
+    actions         what each action weighs in what a person is about; naming one replaces all defaults
     """
 
     durability: Literal["process", "power"] = "process"
@@ -56,6 +77,8 @@ class Settings(Struct, forbid_unknown_fields=True):
     neighbours: int = 256
     half_life_days: float = 7.0
     contexts: dict[str, tuple[str | int | float | bool, ...]] = field(default_factory=dict)
+    fresh_half_life_days: float = 7.0
+    seen: Literal["ever", "allow"] = "ever"
     text_threads: int = 1
     sensitive: tuple[str, ...] = ()
     ratings: tuple[str, ...] = ("rate",)
@@ -63,6 +86,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     max_field_bytes: int = 65_536
     host: str = "127.0.0.1"
     port: int = 7461
+    weights: dict[str, float] = field(default_factory=default_weights)
     actions: dict[str, Action] = field(default_factory=default_actions)
 
 
@@ -80,7 +104,9 @@ def load_settings(folder: Path, **flags: Any) -> Settings:
         raise InvalidInput(
             f"{error}.", field="settings", value=values, way_out=f"Correct {FILE} or the flag."
         ) from None
+    settings.weights = default_weights() | settings.weights
     _check_ranges(settings)
+    _check_weights(settings)
     return settings
 
 
@@ -89,10 +115,12 @@ def write_settings(folder: Path, settings: Settings) -> Path:
     defaults, lines = Settings(), ["# Penchant settings; what is not named here has its default."]
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
-        if value != getattr(defaults, name) and name not in ("actions", "contexts"):
+        if value != getattr(defaults, name) and name not in (*TABLES, "contexts"):
             lines.append(f"{name} = {_written(value)}")
     if settings.contexts:
         lines += ["\n[contexts]", *(f"{_written(name)} = {_written(its)}" for name, its in settings.contexts.items())]
+    if settings.weights != defaults.weights:
+        lines += ["\n[weights]", *(f"{name} = {weight}" for name, weight in settings.weights.items())]
     if settings.actions != defaults.actions:
         lines += [
             f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
@@ -118,7 +146,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         ) from None
 
 
-_NOT_PLAIN = frozenset(("actions", "contexts", "sensitive", "ratings"))
+_NOT_PLAIN = frozenset((*TABLES, "contexts", "sensitive", "ratings"))
 
 
 def _from_environment() -> dict[str, str]:
@@ -130,6 +158,7 @@ def _check_ranges(settings: Settings) -> None:
     ranges = {
         "neighbours": (8, 4096),
         "half_life_days": (1 / 24, 36_500),
+        "fresh_half_life_days": (1 / 24, 36_500),
         "snapshot_every": (1, 10**9),
         "text_threads": (1, 256),
         "max_field_bytes": (16, 2**24),
@@ -139,14 +168,6 @@ def _check_ranges(settings: Settings) -> None:
         value = getattr(settings, name)
         if not low <= value <= high:
             raise InvalidInput(f"must lie in {low:g}..{high:g}.", field=name, value=value, way_out=f"Correct {FILE}.")
-    for name, action in settings.actions.items():
-        if not -100 <= action.weight <= 100:  # neither is a NaN
-            raise InvalidInput(
-                "must lie in -100..100.",
-                field=f"actions.{name}.weight",
-                value=action.weight,
-                way_out=f"Correct {FILE}.",
-            )
     values = [value for its in settings.contexts.values() for value in its]
     if len(values) > MOST_CONTEXTS or not all(len(set(its)) == len(its) > 0 for its in settings.contexts.values()):
         raise InvalidInput(
@@ -157,3 +178,15 @@ def _check_ranges(settings: Settings) -> None:
         )
     if len(settings.actions) > 255 or not settings.actions:
         raise InvalidInput("1 to 255 actions.", field="actions", value=len(settings.actions), way_out="Name fewer.")
+
+
+def _check_weights(settings: Settings) -> None:
+    weights = {f"weights.{name}": weight for name, weight in settings.weights.items()}
+    weights |= {f"actions.{name}.weight": action.weight for name, action in settings.actions.items()}
+    for name, weight in weights.items():
+        if not -100 <= weight <= 100:  # neither is a NaN
+            raise InvalidInput("must lie in -100..100.", field=name, value=weight, way_out=f"Correct {FILE}.")
+    for name, weight in settings.weights.items():
+        if name not in default_weights():
+            known = ", ".join(default_weights())
+            raise InvalidInput("is no feature.", field=f"weights.{name}", value=weight, way_out=f"Known are {known}.")

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from penchant.config import Settings
 from penchant.errors import Corrupt, NotFound, PenchantError
 from penchant.kernels import Asked
 from penchant.models import cold_start, versions
+from penchant.models.fusion import Fusion
 from penchant.models.runtime import Version
 from penchant.models.text_encoder import TextEncoder, load_encoder
 from penchant.pipeline.filters import Filters
@@ -65,13 +66,14 @@ class Parts:
         try:
             self.encoder = encoder_of(settings, folder)
             actions = _numbered_actions(self.log, settings)
-            self.version = _version(folder, self.log, self.encoder, actions)
+            self.version = _version(folder, self.log, self.encoder, actions, cold_start.fusion_of(settings))
             self.catalogue = Catalogue(folder)
         except BaseException:
             self.log.close()  # the folder is free again
             raise
         self.rates = np.array([name in settings.ratings for name in actions] + [False] * 256)[:256]
-        self.positive = np.array([weight > 0 for weight in actions.values()] + [False] * 256, np.uint8)[:256]
+        self.weights = np.array([*actions.values(), *[0.0] * 256], np.float32)[:256]
+        self.positive = (self.weights > 0).view(np.uint8)
         self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
         self.words = Words(self.encoder, self.version, self.log.words, self._failed)
         self.filters = Filters(self.catalogue.rows)
@@ -117,7 +119,11 @@ class Parts:
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
         recent = self.states.recent(person, self.positive.view(np.bool_))
         context = self.log.contexts.bits(query.context)
-        return Asked(vector, recent, query.time or 0.0, self.states.depth(person), person, context)
+        asked = Asked(vector, recent, query.time or 0.0, self.states.depth(person), person, context)
+        if self.seen(query) == "ever":
+            return asked
+        own, actions = self.states.own(person)
+        return asked._replace(own=own, weights=self.weights[actions])
 
     def judged(self, person: int, vector: Floats, items: Longs) -> list[tuple[dict[str, float], float | None]]:
         """(probability of each action, rating) of items for a person whose f(x) is ``vector``, as far as is known."""
@@ -129,14 +135,19 @@ class Parts:
             told = [dict(zip(names, row, strict=True)) for row in found.tolist()]
         return list(zip(told, [None] * len(items) if ratings is None else ratings.tolist(), strict=True))
 
+    def seen(self, query: Query) -> Literal["ever", "allow"] | float:
+        """What a list hides of what was met, as in `Query`: the query says it, or else the settings."""
+        return self.settings.seen if query.seen is None else query.seen
+
     def hidden(self, query: Query, person: int) -> NDArray[np.int32]:
         """Items that the query does not want to see again."""
-        if query.seen == "allow" or person < 0:
+        seen = self.seen(query)
+        if seen == "allow" or person < 0:
             return np.empty(0, np.int32)
-        if query.seen is None or query.seen == "ever":
+        if seen == "ever":
             return self.counts.seen_by(person)
         past = self.history(person, self.log.end)
-        items = past.item[(past.time >= (query.time or 0.0) - query.seen) & (past.item >= 0)]
+        items = past.item[(past.time >= (query.time or 0.0) - seen) & (past.item >= 0)]
         return items.astype(np.int32)
 
     def met(self, people: Longs, history: History) -> Met:
@@ -217,6 +228,7 @@ class Parts:
                 _weights(self.log, self.settings),
                 self.texts.vectors([rows[place].text for place in chosen]),
                 time.time(),
+                cold_start.fusion_of(self.settings),
             )
             self._go_over(Version(path), fold=False)
 
@@ -418,18 +430,23 @@ def _weights(log: EventLog, settings: Settings) -> dict[str, float]:
     return {name: settings.actions[name].weight if name in settings.actions else 0.0 for name in names}
 
 
-def _version(folder: Path, log: EventLog, encoder: TextEncoder | None, actions: dict[str, float]) -> Version:
-    """The version in use, if it fits the log, the encoder and the actions; else a version 0 made now."""
+def _version(
+    folder: Path, log: EventLog, encoder: TextEncoder | None, actions: dict[str, float], fusion: Fusion
+) -> Version:
+    """The version in use, if it fits the log, the encoder and the settings; else a version 0 made now."""
     path = versions.current(folder / "versions")
     if path is not None and versions.is_readable(path):
         version = Version(path)
         if version.trained:
             _check_ours(version, log, encoder)
             return version
-        if version.manifest.encoder_fingerprint == _named(encoder)[1] and version.manifest.actions == actions:
+        made_by, known = version.manifest.encoder_fingerprint, (version.manifest.actions, version.manifest.fusion)
+        if made_by == _named(encoder)[1] and known == (actions, fusion):
             return version
     drop_snapshots(folder / "snapshots")
-    return Version(cold_start.publish_version_0(folder / "versions", _named(encoder), actions, None, time.time()))
+    return Version(
+        cold_start.publish_version_0(folder / "versions", _named(encoder), actions, None, time.time(), fusion)
+    )
 
 
 def _check_ours(version: Version, log: EventLog, encoder: TextEncoder | None) -> None:

@@ -83,7 +83,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
 
     ``time`` is the only clock the pipeline reads (Unix seconds; the engine fills it in once, at the door).
     ``seen`` is ``"ever"`` (hide all the person touched), ``"allow"``, or a window in seconds; left out, it is
-    ``"ever"`` for lists and ``"allow"`` for searches.
+    what the settings say for lists (``"ever"`` by default) and ``"allow"`` for searches.
     """
 
     user: str | None = None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.config import FILE, Action, Settings, load_settings, write_settings
+from penchant.config import FILE, Action, Settings, default_weights, load_settings, write_settings
 from penchant.errors import InvalidInput
 from tests.conftest import temporary_folder
 
@@ -38,6 +38,11 @@ def test_the_file_beats_the_default_the_environment_the_file_and_a_flag_all(
         ("neighbours = 7", "neighbours"),
         ("neighbours = 5000", "neighbours"),
         ("half_life_days = nan", "half_life_days"),
+        ("fresh_half_life_days = 0", "fresh_half_life_days"),
+        ("[weights]\npopularity = inf", "weights.popularity"),
+        ("[weights]\nfreshness = -1000", "weights.freshness"),
+        ("[weights]\nfame = 1", "weights.fame"),
+        ('seen = "never"', "seen"),
         ("snapshot_every = 0", "snapshot_every"),
         ("max_field_bytes = 1", "max_field_bytes"),
         ("port = 70000", "port"),
@@ -64,6 +69,7 @@ def test_a_flag_is_checked_like_the_file(tmp_path: Path) -> None:
     template=st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20),
     neighbours=st.integers(8, 4096),
     half_life_days=st.floats(0.05, 30_000),
+    popularity=st.floats(-100, 100),
     actions=st.dictionaries(
         st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8),
         st.builds(Action, st.floats(-5, 5).filter(math.isfinite)),
@@ -72,12 +78,18 @@ def test_a_flag_is_checked_like_the_file(tmp_path: Path) -> None:
     ),
 )
 def test_written_settings_are_read_back(
-    template: str, neighbours: int, half_life_days: float, actions: dict[str, Action]
+    template: str, neighbours: int, half_life_days: float, popularity: float, actions: dict[str, Action]
 ) -> None:
     settings = Settings(template=template, neighbours=neighbours, half_life_days=half_life_days, actions=actions)
+    settings.weights["popularity"] = popularity
     with temporary_folder() as folder:
         write_settings(folder, settings)
         assert load_settings(folder) == settings
+
+
+def test_a_weight_that_is_not_named_keeps_its_default(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("[weights]\npopularity = 4\n")
+    assert load_settings(tmp_path).weights == default_weights() | {"popularity": 4.0}
 
 
 def test_what_has_its_default_is_not_written(tmp_path: Path) -> None:

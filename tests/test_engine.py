@@ -315,6 +315,77 @@ def test_other_weights_of_actions_are_another_version_and_a_rebuilding(open_engi
     assert names(ask(engine, "ann"))[0] in ("i5", "i7")
 
 
+def test_settings_say_how_much_what_is_popular_and_new_weighs(open_engine: OpenEngine) -> None:
+    engine = open_engine()
+    engine.ingest([item("old", time=NOW - 30 * DAY), item("new", time=NOW - DAY)])
+    engine.ingest([click(f"u{k}", "old", NOW - k) for k in range(3)])
+    assert names(ask(engine)) == ["new", "old"]
+    engine.close()
+    engine = open_engine(weights={"popularity": 1.0})
+    assert engine.parts.version.name == "v0-0002"
+    assert names(ask(engine)) == ["old", "new"]
+    engine.close()
+    weights = {"popularity": 1.0, "freshness": 5.0}
+    engine = open_engine(weights=weights)
+    assert names(ask(engine)) == ["new", "old"]
+    engine.close()
+    engine = open_engine(weights=weights, fresh_half_life_days=0.1)  # a day is ten half-lives
+    assert names(ask(engine)) == ["old", "new"]
+    engine.close()
+    assert open_engine(weights=weights, fresh_half_life_days=0.1).parts.version.name == "v0-0004"
+
+
+def test_what_sells_does_not_change_what_is_alike(open_engine: OpenEngine) -> None:
+    engine = with_circle(open_engine())
+    engine.ingest([click(f"u{k}", "i6", NOW - k) for k in range(9)])
+    before = [(one.item, one.score) for one in engine.similar("i0", Query(time=NOW)).items]
+    engine.close()
+    engine = open_engine(weights={"popularity": 9.0})
+    engine.wait_for_items()
+    after = engine.similar("i0", Query(time=NOW)).items
+    assert [(one.item, one.score) for one in after] == before
+
+
+def test_what_was_done_before_counts_by_its_actions_where_it_may_be_shown_again(open_engine: OpenEngine) -> None:
+    engine = with_circle(open_engine(seen="allow", weights={"again": 99.0}))
+    engine.ingest([click("ann", "i2", action="buy"), click("ann", "i2", action="view"), click("ann", "i5")])
+    found = {one.item: one for one in ask(engine, "ann", limit=12).items}
+    assert [*found][:2] == ["i2", "i5"]
+    assert found["i2"].features["again"] == pytest.approx(math.log1p(1.5 + 0.5))
+    assert found["i5"].features["again"] == pytest.approx(math.log1p(1.0))
+    assert "again" in found["i2"].sources
+    assert {one.features["again"] for name, one in found.items() if name not in ("i2", "i5")} == {0.0}
+    hiding = ask(engine, "ann", limit=12, seen="ever").items
+    assert {one.features["again"] for one in hiding} == {0.0}
+
+
+def test_what_a_person_hid_is_pushed_down_where_what_was_met_may_be_shown_again(open_engine: OpenEngine) -> None:
+    engine = with_circle(open_engine(seen="allow", weights={"again": 9.0}))
+    engine.ingest([click("ann", "i2"), click("ann", "i2", action="hide"), click("ann", "i5", action="hide")])
+    found = {one.item: one.features["again"] for one in ask(engine, "ann", limit=12).items}
+    assert found["i2"] == pytest.approx(math.log1p(1.0 - 0.5))
+    assert found["i5"] == pytest.approx(-math.log1p(0.5))
+    assert [*found][-1] == "i5"
+
+
+def test_what_was_done_to_an_item_is_taken_back_with_it(open_engine: OpenEngine) -> None:
+    engine = with_circle(open_engine(seen="allow", weights={"again": 9.0}))
+    engine.ingest([click("ann", "i2", action="buy", id="bought"), click("ann", "i5")])
+    engine.ingest([Event(kind="retraction", user="ann", target="bought")])
+    assert {one.item: one.features["again"] for one in ask(engine, "ann", limit=12).items}["i2"] == 0.0
+
+
+def test_the_setting_says_what_lists_hide_unless_the_query_does(open_engine: OpenEngine) -> None:
+    engine = with_circle(open_engine(seen="allow"))
+    engine.ingest([click("ann", "i0")])
+    assert "i0" in names(ask(engine, "ann"))
+    assert "i0" not in names(ask(engine, "ann", seen="ever"))
+    engine.close()
+    engine = open_engine()
+    assert "i0" not in names(ask(engine, "ann"))
+    assert "i0" in names(ask(engine, "ann", seen="allow"))
+
+
 def test_the_events_of_an_action_no_longer_named_count_nothing(open_engine: OpenEngine) -> None:
     engine = with_circle(open_engine())
     engine.ingest([click("ann", "i0", action="share")])

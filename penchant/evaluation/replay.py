@@ -2,7 +2,7 @@
 
 Everything before the split is taken in first. For every later interaction the engine is asked for that person's list
 at that moment, the place of what the person did next is noted, and only then is the event taken in. Items already
-seen are removed, the catalogue is whole, people met for the first time count.
+seen are removed (unless the setting `seen` is "allow"), the catalogue is whole, people met for the first time count.
 
 The staleness table asks the same questions of an engine that learns of events some seconds late, which is what a
 system with hourly lists, or one that refreshes every ten minutes, does to its users. Only states and counts are late:
@@ -23,6 +23,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from penchant.config import load_settings
 from penchant.errors import InvalidInput
 from penchant.evaluation import baselines, metrics
 from penchant.evaluation.folders import Progress, World, prepare, read_log, silent
@@ -122,7 +123,8 @@ def _play_all(
     events = list(plan.events[first:])
     person = _numbers([event.user for event in events])
     time = np.array([event.time or 0.0 for event in events], np.float64)
-    asked = Questions(events, person, time, np.arange(0, len(events), plan.every))
+    rows, seen = np.arange(0, len(events), plan.every), load_settings(folder, **plan.settings).seen
+    asked = Questions(events, person, time, rows, seen=seen)
     runs = [Run(name, lag=LAGS[name], settings=dict(plan.settings), simple=name == "0 s") for name in ("0 s", *lags)]
     played = play_all(folder, asked, runs, workers, progress)
     return played["0 s"].places | {name: played[name].places[PENCHANT] for name in lags}

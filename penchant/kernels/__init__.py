@@ -9,6 +9,7 @@ A loop calls only loops of its own file: the cache notices that a file has chang
 from __future__ import annotations
 
 from penchant.kernels.asking import (
+    AGAIN,
     ALIKE,
     ASKED,
     CONDITION,
@@ -21,6 +22,7 @@ from penchant.kernels.asking import (
     KEPT,
     NEIGHBOUR,
     NEIGHBOURS,
+    OWN,
     PEOPLE,
     POPULAR,
     RECENT,
@@ -81,6 +83,7 @@ from penchant.kernels.shared import (
 from penchant.kernels.warming import warm
 
 __all__ = [
+    "AGAIN",
     "ALIKE",
     "ASKED",
     "AUDIENCE",
@@ -100,6 +103,7 @@ __all__ = [
     "NEAR",
     "NEIGHBOUR",
     "NEIGHBOURS",
+    "OWN",
     "PEOPLE",
     "POPULAR",
     "RECENT",

@@ -9,12 +9,12 @@ import numpy as np
 from penchant.kernels.counting import AUDIENCE, Rows
 from penchant.kernels.shared import TRANSITION_UNIT, WINDOW, Bytes, Doubles, Floats, Ints, Longs, fast, jit
 
-WEEK, STALE_WEEKS = 604_800.0, 20.0  # freshness halves every week; after so many it is nothing
+STALE = 20.0  # half-lives after which an item is not fresh at all
 ASKED = 10  # events back whose neighbours speak for a candidate
 KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
-CONDITION, GIVEN, PEOPLE, CONTEXT = 64, 128, 256, 512
-STAMP, SOURCE, TRANSITION, NEIGHBOUR, RECENT, TOGETHER, SIMILAR = range(7)  # columns of Scratch
+CONDITION, GIVEN, PEOPLE, CONTEXT, AGAIN = 64, 128, 256, 512, 1024
+STAMP, SOURCE, TRANSITION, NEIGHBOUR, RECENT, TOGETHER, SIMILAR, OWN = range(8)  # columns of Scratch
 _COLUMNS = 8
 _HIDDEN = 1 << 30  # among the SOURCE bits of a candidate: it is not to be seen again
 ALIKE = 32  # similar people who are listened to
@@ -29,12 +29,15 @@ SOURCES = {
     GIVEN: "given",
     PEOPLE: "people",
     CONTEXT: "context",
+    AGAIN: "again",
 }
 
 
 class Asked(NamedTuple):
     """What a list is asked by: f(x) [dim], the recent items newest first, the moment, how many events are known, the
-    number of the person who asks (-1: none), and the bits of the context (`storage.contexts`)."""
+    number of the person who asks (-1: none), and the bits of the context (`storage.contexts`); where lists may show
+    again what was met, the events of that person that are in the ring: ``own`` [n], their items, and ``weights`` [n],
+    what their actions weigh."""
 
     vector: Floats
     recent: Longs
@@ -42,6 +45,8 @@ class Asked(NamedTuple):
     depth: int
     person: int
     context: int
+    own: Longs = np.empty(0, np.int64)
+    weights: Floats = np.empty(0, np.float32)
 
 
 class Scratch(NamedTuple):
@@ -51,7 +56,7 @@ class Scratch(NamedTuple):
     """
 
     marks: Ints  # [items, 8]: STAMP (belongs to this query), SOURCE bits (0: no candidate)
-    sums: Floats  # [items, 8]: TRANSITION, NEIGHBOUR, RECENT, TOGETHER and SIMILAR
+    sums: Floats  # [items, 8]: TRANSITION, NEIGHBOUR, RECENT, TOGETHER, SIMILAR and OWN
 
 
 @jit
@@ -65,6 +70,8 @@ def gather(
     one: float,
     totals: Ints,
     recent: Longs,
+    own: Longs,
+    weights: Floats,
     decay_t: float,
     decay_n: float,
     shrunk: Floats,
@@ -76,7 +83,7 @@ def gather(
     decayed counts, in which ``one`` is what a transition of this moment weighs.
     Neighbour: sum over k < ASKED of decay_n^k co(i_k, j) / ((n_i + 10) (n_j + 10))^power, a shrunk cosine at power
     1/2; ``shrunk`` is the table of (n + 10)^-power, since a power costs as much as all else here together. Together:
-    the same of meetings within one session.
+    the same of meetings within one session. Own: the sum of the ``weights`` of what the person did with j.
     """
     n = 0
     for k in range(min(len(recent), ASKED)):
@@ -97,6 +104,9 @@ def gather(
         share = shrunk[min(totals[chosen[k]], len(shrunk) - 1)]
         scratch.sums[chosen[k], NEIGHBOUR] *= share
         scratch.sums[chosen[k], TOGETHER] *= share
+    for k in range(len(own)):
+        n = _spoken_for(scratch, mark, own[k], n, chosen)
+        scratch.sums[own[k], OWN] += weights[k]
     return n
 
 
@@ -158,7 +168,7 @@ def _spoken_for(scratch: Scratch, mark: int, item: int, n: int, chosen: Longs) -
 @jit
 def _clear(scratch: Scratch, mark: int, item: int) -> None:
     scratch.marks[item, STAMP], scratch.marks[item, SOURCE] = mark, 0
-    scratch.sums[item, TRANSITION : SIMILAR + 1] = 0.0
+    scratch.sums[item, TRANSITION : OWN + 1] = 0.0
 
 
 @jit
@@ -247,23 +257,26 @@ def features(
     decay: float,
     created: Doubles,
     now: float,
+    half_life: float,
     floor_t: float,
     floor_n: float,
     out: Floats,
 ) -> None:
-    """Absolute features [candidates, 9], the product of vectors and `models.fusion.COUNTED`."""
+    """Absolute features [candidates, 10], the product of vectors and `models.fusion.COUNTED`."""
     for k in range(len(candidates)):
         item = candidates[k]
         out[k, 0] = dot(vectors, item, asked)
         out[k, 1] = _log1p(scratch.sums[item, TRANSITION] / floor_t)
         out[k, 2] = _log1p(scratch.sums[item, NEIGHBOUR] / floor_n)
         out[k, 3] = _log1p(popular[item] * decay)
-        age = max(0.0, now - created[item]) / WEEK
-        out[k, 4] = 2.0**-age if age < STALE_WEEKS else 0.0
+        age = max(0.0, now - created[item]) / half_life
+        out[k, 4] = 2.0**-age if age < STALE else 0.0
         out[k, 5] = _log1p(scratch.sums[item, RECENT] / floor_t)
         out[k, 6] = _log1p(scratch.sums[item, TOGETHER] / floor_n)
         out[k, 7] = _log1p(scratch.sums[item, SIMILAR] / floor_n)
         out[k, 8] = _log1p(_popular_here(popular_in, item, context) * decay) if context else 0.0
+        own = scratch.sums[item, OWN]
+        out[k, 9] = _log1p(own) - _log1p(-own)
 
 
 @jit

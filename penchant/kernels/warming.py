@@ -10,7 +10,7 @@ from penchant.kernels import asking, counting, rating, rings
 from penchant.kernels.counting import NEAR, Rows, Tables
 from penchant.kernels.shared import WINDOW
 
-_HEIGHT, _ARENA, _FEATURES = 2, 4096, 9
+_HEIGHT, _ARENA, _FEATURES = 2, 4096, 10
 
 
 def warm() -> None:
@@ -59,13 +59,15 @@ def _warm_asking() -> None:
     scratch, rows, wide = asking.new_scratch(_HEIGHT), _rows(), _rows(np.int32)
     longs, ints, bytes_ = np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.uint8)
     floats, doubles, room = np.zeros(1, np.float32), np.zeros(1), np.zeros(4, np.int64)
-    asking.gather(scratch, 1, rows, wide, longs, doubles, 1.0, ints, longs, 0.5, 0.5, floats, room)
+    asking.gather(scratch, 1, rows, wide, longs, doubles, 1.0, ints, longs, longs, floats, 0.5, 0.5, floats, room)
     asking.gather_similar(scratch, 1, rows, np.zeros((1, NEAR), np.int32), ints, ints, (0, -1, longs, 0.5), floats,
                           np.zeros((1, 1), np.float32), longs, 0, room)  # fmt: skip
     asking.union(scratch, 1, longs, 1, room, 0)
     asking.strongest(scratch.sums, asking.TRANSITION, longs, 1, 1)
     vectors, out = np.zeros((1, 1), np.float32), np.zeros((1, _FEATURES), np.float32)
-    asking.features(scratch, longs, vectors, floats, doubles, np.zeros((1, 1)), 0, 1.0, doubles, 0.0, 1.0, 1.0, out)
+    asking.features(
+        scratch, longs, vectors, floats, doubles, np.zeros((1, 1)), 0, 1.0, doubles, 0.0, 1.0, 1.0, 1.0, out
+    )
     ends = np.ones(_FEATURES, np.float32)
     asking.add_up(out, ends, ends, np.zeros((_FEATURES, 2), np.float32), out.copy(), np.zeros(1, np.float32))
     asking.reasons(scratch, 1, longs, bytes_, ints, np.zeros(0, np.uint8), bytes_.copy())

@@ -81,7 +81,7 @@ def alone() -> Fusion:
     """The learned score and nothing else; items are alike as under version 0."""
     fusion = cold_start.default_fusion()
     weights = {"learned": 1.0} | dict.fromkeys(COUNTED, 0.0)
-    likeness = {"learned": fusion.weights["text"]} | {name: fusion.weights[name] for name in COUNTED}
+    likeness = {"learned": fusion.likeness["text"]} | {name: fusion.likeness[name] for name in COUNTED}
     return structs.replace(fusion, weights=weights, likeness=likeness)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.config import Settings
 from penchant.models.fusion import COUNTED, Fusion
 from penchant.models.graphs import Graph, Shapes
 from penchant.models.versions import Manifest, publish
@@ -31,20 +32,28 @@ WHITEN = 0.25
 FAST, SLOW = 0.7, 0.95
 FAST_SHARE = 0.2
 FEATURES = ("text", *COUNTED)
+LIKENESS = {"text": 1.5, "transitions": 1.0, "neighbours": 0.3, "freshness": 0.05}
 
 Floats = NDArray[np.float32]
 
 
-def default_fusion() -> Fusion:
-    """Chosen on the validation window of the MovieLens-1M time split, see docs/log.md; never on its test window."""
+def fusion_of(settings: Settings) -> Fusion:
+    """How version 0 makes scores under these settings. Scales were chosen on the validation window of the MovieLens-1M
+    time split, see docs/log.md; never on its test window. What is alike does not depend on what a team weighs."""
     return Fusion(
-        weights=dict(zip(FEATURES, (1.5, 1.0, 0.3, 0.0, 0.05, 0.0, 0.0, 0.0, 0.0), strict=True)),
+        weights={name: settings.weights[name] for name in FEATURES},
+        likeness=dict.fromkeys(FEATURES, 0.0) | LIKENESS,
+        fresh_half_life_days=settings.fresh_half_life_days,
         transition_decay=0.7,
         transition_floor=0.001,
         neighbour_decay=0.9,
         neighbour_floor=0.01,
         neighbour_power=0.3,
     )
+
+
+def default_fusion() -> Fusion:
+    return fusion_of(Settings())
 
 
 def default_search() -> dict[str, float]:
@@ -57,8 +66,12 @@ def publish_version_0(
     actions: dict[str, float],
     vectors: Floats | None,
     created: float,
+    fusion: Fusion | None = None,
 ) -> Path:
-    """Write version 0 for an encoder (name, fingerprint, dim); ``vectors`` [n, dim] are the catalogue's so far."""
+    """Write version 0 for an encoder (name, fingerprint, dim); ``vectors`` [n, dim] are the catalogue's so far.
+
+    ``fusion``: how scores are made; None: `default_fusion`.
+    """
     name, fingerprint, text_dim = encoder
     fitted = vectors is not None and len(vectors) >= ENOUGH
     mean, projection = fit_projection(vectors) if fitted and vectors is not None else fixed_projection(text_dim)
@@ -72,7 +85,7 @@ def publish_version_0(
         state_size=2 * DIM,
         actions=dict(actions),
         fitted_on=len(vectors) if fitted and vectors is not None else 0,
-        fusion=default_fusion(),
+        fusion=fusion or default_fusion(),
         search=default_search(),
     )
     weights = np.array(list(actions.values()), np.float32)

@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 
 COUNTED = (
     "transitions", "neighbours", "popularity", "freshness", "recent_transitions", "together", "similar_people",
-    "context_popularity",
+    "context_popularity", "again",
 )  # fmt: skip
 VECTORS = ("text", "learned")  # before those, as `kernels.features` has them: what the product of vectors is called
 DEPTHS = 65  # numbers of events that are told apart: as many as a ring holds, and more
@@ -50,6 +50,7 @@ class Fusion(Struct):
     neighbour_decay: float
     neighbour_floor: float
     neighbour_power: float
+    fresh_half_life_days: float = 7.0
     likeness: dict[str, float] = {}
     depths: list[int] = []
     curves: dict[str, Curve] = {}

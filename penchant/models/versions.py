@@ -41,7 +41,7 @@ from penchant.errors import Corrupt, NotFound
 from penchant.models.fields import Fields
 from penchant.models.fusion import Fusion, fault
 
-FORMAT = 4
+FORMAT = 5
 GRAPHS = ("item.onnx", "step.onnx", "fold.onnx", "query.onnx")
 STATES, INDEX, HEADS, RATING = "states.npz", "index.faiss", "heads.npz", "rating.npz"
 DRAFT = "draft"

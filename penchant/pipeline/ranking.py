@@ -7,9 +7,11 @@
     neighbours   log(1 + C / floor), C: shrunk cosine of co-occurrence with the last ten
     together     the same of co-occurrence within one session
     similar_people   log(1 + S / floor), S: how alike the people are who met it lately, summed over the most alike
+    again        log(1 + W), W: what the person's own actions on it weigh together (below 0: -log(1 - W)), of those in
+                 the ring of the state; 0 where lists do not show again what was met
     popularity   log(1 + recent popularity)
     context_popularity   the same in the context of asking: where, or on what (settings: contexts)
-    freshness    2^(-age / 7 days) since the item was first sent
+    freshness    2^(-age / half-life) since the item was first sent
 
 A search adds to these what its words say: `words`, log(1 + BM25), and `text` is then the cosine of the words and the
 item, `personal` the one of the person and the item.
@@ -33,6 +35,8 @@ from penchant.storage.item_index import ItemIndex
 
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
+
+_DAY = 86_400.0
 
 
 class Scored(NamedTuple):
@@ -73,6 +77,7 @@ class Ranker:
             self._counts.decay(asked.time),
             self._index.created,
             asked.time,
+            self.fusion.fresh_half_life_days * _DAY,
             self.fusion.transition_floor,
             self.fusion.neighbour_floor,
             features,

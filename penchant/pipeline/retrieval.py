@@ -1,4 +1,4 @@
-"""Where candidates come from: dense, transitions, neighbours, similar people, recent popularity, fresh items.
+"""Where candidates come from: dense, transitions, neighbours, similar people, recent popularity, fresh items, again.
 
 Every source is asked for its own best; the union is what gets ranked. Counts are gathered for all items that the
 recent ones speak for, so that a candidate found by one source alone still carries what the others know of it.
@@ -55,6 +55,7 @@ class Retrieval:
             (kernels.POPULAR, self._popular()),
             (kernels.CONTEXT, self._popular_in(asked.context)),
             (kernels.FRESH, self.fresh),
+            (kernels.AGAIN, asked.own),
             *also,
         ):
             n = kernels.union(self.scratch, self.mark, items, source, self._union, n)
@@ -79,6 +80,8 @@ class Retrieval:
             1.0 / max(counts.decay(asked.time), _LEAST),
             counts.totals,
             asked.recent,
+            asked.own,
+            asked.weights,
             self._fusion.transition_decay,
             self._fusion.neighbour_decay,
             self._shrunk,

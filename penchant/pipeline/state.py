@@ -168,6 +168,14 @@ class UserStates:
         liked = items[(items >= 0) & positive[ring.action[person, :n][::-1]]]
         return liked[: kernels.ASKED].astype(np.int64)
 
+    def own(self, person: int) -> tuple[Longs, Bytes]:
+        """(items, actions) of a person's events that are still in the ring, oldest first; without those of words."""
+        if not 0 <= person < self.store.people:
+            return np.empty(0, np.int64), np.empty(0, np.uint8)
+        ring, n = self.store.ring, self.store.ring.length[person]
+        there = ring.item[person, :n] >= 0
+        return ring.item[person, :n][there].astype(np.int64), ring.action[person, :n][there]
+
     def depth(self, person: int) -> int:
         """How many events are known of a person, up to kernels.RING: beyond, it makes no difference."""
         if not 0 <= person < self.store.people:

@@ -59,6 +59,19 @@ def test_only_every_so_many_events_is_asked_and_the_places_are_the_same() -> Non
     assert third.figures["transitions"].ndcg10 == 1.0
 
 
+def test_what_is_met_again_is_found_where_the_settings_let_lists_show_it() -> None:
+    """Everybody returns to an item of their own, for ever."""
+    events = [
+        Event(id=f"{person}-{k}", user=f"p{person}", action="buy", item=f"i{person}", time=START + 20 * k + person)
+        for k in range(4)
+        for person in range(ROUND)
+    ]
+    for seen, found in (("allow", 1.0), ("ever", 0.0)):
+        settings = {**NO_TEXT, "seen": seen, "weights": {"again": 1.0}}
+        report = replay(Plan(items(), events, split_at(events, 3), settings), lags=["0 s"])
+        assert report.figures[PENCHANT].ndcg10 == found, seen
+
+
 def test_a_split_outside_the_log_is_refused() -> None:
     with pytest.raises(InvalidInput, match="split"):
         replay(Plan(items(), walk(), START + 1e8, NO_TEXT), lags=["0 s"])

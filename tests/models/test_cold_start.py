@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penchant.config import Settings
 from penchant.models.cold_start import (
     DIM,
     ENOUGH,
@@ -22,6 +23,7 @@ from penchant.models.cold_start import (
     fixed_projection,
     publish_version_0,
 )
+from penchant.models.fusion import fault
 from penchant.models.runtime import LastEvents, Version
 from tests.conftest import NOW
 
@@ -140,4 +142,7 @@ def test_nobody_known_asks_for_nothing(version: Version) -> None:
 
 
 def test_every_feature_has_its_weight() -> None:
-    assert set(default_fusion().weights) == set(FEATURES)
+    fusion = default_fusion()
+    assert set(Settings().weights) == set(FEATURES)
+    assert tuple(fusion.weights) == tuple(fusion.likeness) == FEATURES
+    assert fault(fusion) is None

@@ -26,7 +26,7 @@ def two(depths: list[int], **curves: Curve) -> Fusion:
 
 def test_without_curves_every_term_is_weight_times_feature_wherever_the_feature_lies() -> None:
     fusion = default_fusion()
-    features = [[0.0] * len(FEATURES), [3.0, -2.0, 100.0, 0.5, 1.0, 7.0, -0.5, 12.0, 0.1]]
+    features = [[0.0] * len(FEATURES), [3.0, -2.0, 100.0, 0.5, 1.0, 7.0, -0.5, 12.0, 0.1, -1.0]]
     for depth in (0, DEPTHS - 1):
         terms, scores = scored(curves_of(fusion), features, depth)
         assert terms == pytest.approx(np.array(features) * list(fusion.weights.values()), abs=1e-4)

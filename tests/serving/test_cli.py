@@ -83,7 +83,8 @@ def events_in(folder: Path) -> int:
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("init", ["--data"]),
+        ("init", ["--data", "--preset"]),
+        ("doctor", ["--what", "--map", "--action", "--data", "--json"]),
         ("import", ["--what", "--map", "--action", "--dry-run", "--data"]),
         ("recommend", ["--limit", "--where", "--seen", "--removed", "--time", "--json", "--data"]),
         ("similar", ["--limit", "--where", "--removed", "--json", "--data"]),
@@ -201,7 +202,8 @@ def test_init_writes_defaults_that_change_nothing_and_shows_what_follows(penchan
 
 def test_every_setting_of_the_file_can_be_switched_on_as_it_stands(tmp_path: Path) -> None:
     lines = [line.removeprefix("# ") for line in settings_text().splitlines()]
-    (tmp_path / FILE).write_text("\n".join(line for line in lines if re.match(r'\w+ = [-\d"]|\[actions\.', line)))
+    set_here = [line for line in lines if re.match(r'\w+ = [-\d"]|\[(weights|actions)', line)]
+    (tmp_path / FILE).write_text("\n".join(set_here))
     assert load_settings(tmp_path) == Settings()
 
 

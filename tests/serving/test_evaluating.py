@@ -53,6 +53,18 @@ def test_evaluate_answers_actions_and_ratings_in_json(penchant: Penchant, judged
     assert 0 < report["ratings"]["figures"]["mae"]["value"] < 2
 
 
+def test_whether_lists_hide_what_was_met_is_said_by_the_settings_unless_the_command_does(
+    penchant: Penchant, judged: Path
+) -> None:
+    with Engine.open(judged) as engine:
+        engine.ingest(click(f"p{k}", f"i{k}", NOW + 1000 + k) for k in range(10))  # where each began
+    command = ("evaluate", "--share", "0.8", "--slices", "none", "--json")
+    assert json.loads(penchant(*command)[1])["repeated"] > 0
+    (judged / FILE).write_text('encoder = "none"\nseen = "allow"\n')
+    assert json.loads(penchant(*command)[1])["repeated"] == 0
+    assert json.loads(penchant(*command, "--seen", "ever")[1])["repeated"] > 0
+
+
 # -- folds -------------------------------------------------------------------------------------------------------------
 
 

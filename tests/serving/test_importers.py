@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import os
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -651,3 +652,108 @@ def test_a_list_of_cosmetics_is_understood() -> None:
     assert (part.what, part.mapping["item"]) == ("items", "asin")
     assert len(events(part)) == 12_101
     assert all(isinstance(event.fields.get("title", ""), str) for event in events(part))
+
+
+# -- MIND --------------------------------------------------------------------------------------------------------------
+
+
+def mind(folder: Path) -> Path:
+    """Two articles; three rows of two people, the later one first; one without a history, one without its columns."""
+    entities = '[{"Label": "Mars", "Type": "L"}]'
+    write(
+        folder / "news.tsv",
+        f"N1\tnews\tspace\tA rover lands\tIt landed.\thttps://x/1\t{entities}\t{entities}",
+        "N2\tsports\tsoccer\tA draw\t\thttps://x/2\t[]\t",
+    )
+    write(
+        folder / "behaviors.tsv",
+        "1\tann\t11/12/2019 2:14:46 PM\tN1 N2 N1\tN2-0 N3-1 N4-1",
+        "2\tann\t11/9/2019 12:00:10 AM\tN1 N2 N1\tN1-1 N2-0",
+        "3\tbob\t11/10/2019 6:42:51 PM\t\tN2-0",
+        "4\tbob\tsoon\t\tN2-0",
+    )
+    write(folder / "entity_embedding.vec", "Q1\t0.1\t0.2")
+    return folder
+
+
+def test_mind_is_recognised_and_its_other_files_are_left_out(tmp_path: Path) -> None:
+    parts, left_out = survey(mind(tmp_path), Wish())
+    assert [(part.name, part.what) for part in parts] == [("news.tsv", "items"), ("behaviors.tsv", "events")]
+    assert set(left_out) == {"entity_embedding.vec"}
+
+
+def test_an_article_has_its_title_first_and_the_names_of_its_entities(tmp_path: Path) -> None:
+    rover, draw = events(plan(mind(tmp_path))[0])
+    assert (rover.item, rover.kind) == ("N1", "item")
+    assert list(rover.fields.items()) == [
+        ("title", "A rover lands"),
+        ("abstract", "It landed."),
+        ("category", "news"),
+        ("subcategory", "space"),
+        ("about", ["Mars"]),
+    ]
+    assert draw.fields == {"title": "A draw", "category": "sports", "subcategory": "soccer"}
+
+
+def test_a_row_of_behaviors_is_what_was_shown_and_what_was_clicked(tmp_path: Path) -> None:
+    made = [event for event in events(plan(mind(tmp_path))[1]) if event.time == 1573568086.0]
+    assert [(event.kind, event.item, event.slate) for event in made] == [
+        ("impression", None, ["N2", "N3", "N4"]),
+        ("interaction", "N3", []),
+        ("interaction", "N4", []),
+    ]
+    assert {event.user for event in made} == {"ann"}
+    assert made[1].action == "click"
+
+
+def test_a_history_comes_once_in_its_order_and_before_the_first_row_of_all(tmp_path: Path) -> None:
+    part = plan(mind(tmp_path))[1]
+    first = 1573257610.0  # the earliest row
+    past = [event for event in events(part) if (event.time or 0.0) < first]
+    assert [(event.user, event.item) for event in past] == [("ann", "N1"), ("ann", "N2"), ("ann", "N1")]
+    assert [event.time for event in past] == sorted(event.time or 0.0 for event in past)
+    rows = [(row, one) for row, one in read(part)]
+    assert [row for row, _ in rows] == [2, 2, 2, 2, 2, 3, 1, 1, 1, 4]  # by time; what has none comes last
+    assert len({one.id for _, one in rows if isinstance(one, Event)}) == 9
+    assert refused(part) == [Refused(4, "4\tbob\tsoon\t\tN2-0", "time", "soon", "a time is expected (month/day/year)")]
+
+
+def test_the_columns_of_mind_are_known(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="MIND file of events"):
+        plan(mind(tmp_path) / "behaviors.tsv", mapping={"user": "user"})
+    with pytest.raises(InvalidInput, match="MIND file of items"):
+        plan(tmp_path / "news.tsv", what="events")
+
+
+def test_files_that_only_have_the_names_of_mind_are_tables(tmp_path: Path) -> None:
+    write(tmp_path / "news.tsv", "id\ttitle", "a\tA rover", "b\tA draw")
+    assert only(tmp_path / "news.tsv").mapping == {"item": "id", "fields": "title"}
+
+
+def test_american_times_are_read_where_they_are_said_to_be(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "log.csv",
+        "user,item,ts",
+        "a,x,11/12/2019 2:14:46 PM",
+        "a,y,1/2/2020 12:30 AM",
+        "a,z,12/31/2019",
+        "a,w,13/1/2019",
+    )
+    with pytest.raises(InvalidInput, match="month/day/year"):
+        plan(path)
+    part = only(path, mapping={"time": "ts (month/day/year)"})
+    assert [event.time for event in events(part)] == [1573568086.0, 1577750400.0, 1577925000.0]
+    assert [one.value for one in refused(part)] == ["13/1/2019"]
+
+
+@real
+def test_real_mind_and_the_complete_journey_are_read_without_a_word(tmp_path: Path) -> None:
+    news, behaviors = plan(DATA / "mind-subset")
+    assert len(events(news)) == 2000
+    kinds = Counter(event.kind for event in events(behaviors))
+    assert kinds == {"impression": 5000, "interaction": 138_932 + 7542}
+    what = {part.name: part.what for part in plan(DATA / "complete-journey")}
+    assert what == {"products.csv": "items", "demographics.csv": "users", "transactions_sample.csv": "events"}
+    bought = plan(DATA / "complete-journey")[2]
+    assert bought.mapping["action"] == '"buy"'
+    assert sum(1 for _ in islice(read(bought), 1000)) == 1000

@@ -27,7 +27,7 @@ SeenOption = Annotated[
     typer.Option(
         metavar="ever|allow|SECONDS",
         help="Hide what the person ever touched, nothing, or what was touched in the last SECONDS. "
-        "Left out: ever for lists, allow for searches.",
+        "Left out: what `seen` in penchant.toml says for lists, allow for searches.",
     ),
 ]
 Removed = Annotated[bool, typer.Option("--removed", help="Show what was removed, and why.")]

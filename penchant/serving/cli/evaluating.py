@@ -48,7 +48,10 @@ def evaluate(
     least: Annotated[int, typer.Option(min=0, help="Leave out items met fewer times than this.")] = 0,
     slices: Slices = "few,long,cold",
     every: Annotated[int, typer.Option(min=1, help="Ask one of so many events; all are learned.")] = 1,
-    seen: Annotated[Literal["ever", "allow"], typer.Option(help="Whether lists hide what was met.")] = "ever",
+    seen: Annotated[
+        Literal["ever", "allow"] | None,
+        typer.Option(help="Whether lists hide what was met. Left out: what `seen` in penchant.toml says."),
+    ] = None,
     depth: Annotated[
         int, typer.Option(min=20, max=995, help="How far down a list is looked; what stands deeper has the last rank.")
     ] = 100,
@@ -67,11 +70,12 @@ def evaluate(
     Under a version that has learned them, also how good the probabilities of actions are, and how far off ratings
     (--protocol time). The data folder is read and not changed: the real engine is driven on a copy.
     """
+    from penchant.config import load_settings
     from penchant.evaluation.scope import Scope, check
     from penchant.serving.evaluating import run, run_folds, show
 
     chosen = [name.strip() for name in slices.split(",") if name.strip() not in ("", "none")]
-    scope = Scope(slices=chosen, every=every, seen=seen, seed=seed, depth=depth)
+    scope = Scope(slices=chosen, every=every, seen=seen or load_settings(data).seen, seed=seed, depth=depth)
     check(scope)
     _fitting(context, protocol, file, names, split)
     world, events = _read(data, least, file, names)

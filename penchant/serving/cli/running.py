@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Container, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,6 +12,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from penchant.errors import InvalidInput
 from penchant.serving import screens
 from penchant.serving.cli.options import HERE, Data, opened
 
@@ -16,13 +20,24 @@ if TYPE_CHECKING:
     from penchant.config import Action, Settings
     from penchant.engine import Engine
 
+Preset = Literal["shop", "news", "video"]
+_TABLES = "# Weights: "  # where the tables of a preset begin
 _HEAD = """\
 # Penchant settings. What stands here behind a # is the default: remove the # to change it.
 # PENCHANT_<NAME> in the environment goes before this file, and an option of the command before both.
 """
 
 
-def init(data: Data = HERE) -> None:
+def init(
+    data: Data = HERE,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            help="Settings that suit a kind of application, each with why: actions, half-lives, what is "
+            "popular, what is new, and whether lists show what was met."
+        ),
+    ] = None,
+) -> None:
     """Make a data folder with its settings, and show what follows from them."""
     from penchant.config import FILE, load_settings
 
@@ -30,8 +45,15 @@ def init(data: Data = HERE) -> None:
     data.mkdir(parents=True, exist_ok=True)
     path = data / FILE
     was_there = path.exists()
+    if was_there and preset is not None:
+        raise InvalidInput(
+            f"{path} is there already, and is not written over.",
+            field="preset",
+            value=preset,
+            way_out="Move that file away, or name another folder with --data.",
+        )
     if not was_there:
-        path.write_text(settings_text(), encoding="utf-8")
+        path.write_text(settings_text(preset), encoding="utf-8")
     with opened(data) as engine:
         _show(engine, f"{path} ({'was there, left as it is' if was_there else 'written'})")
         screens.warnings(engine.warnings)
@@ -74,24 +96,41 @@ def demo(
         raise typer.Exit(1)
 
 
-def settings_text() -> str:
-    """penchant.toml with every setting behind a #, each with what `config.Settings` says of it."""
-    from penchant.config import Settings
+def settings_text(preset: Preset | None = None) -> str:
+    """penchant.toml with every setting behind a #, each with what `config.Settings` says of it; or a preset's, first
+    what it sets and why, then all that it leaves as it is."""
+    plain, tables = _preset(preset) if preset is not None else ("", _default_tables())
+    return "\n".join([_HEAD, *([plain] if plain else []), *_defaults(tomllib.loads(plain)), tables])
 
-    defaults, lines = Settings(), [_HEAD]
-    said = _said(Settings.__doc__ or "")
+
+def _preset(name: Preset) -> tuple[str, str]:
+    """What a preset sets, and its tables, which must come last in the file."""
+    text = files("penchant").joinpath("data", f"preset-{name}.toml").read_text(encoding="utf-8")
+    plain, mark, tables = text.partition(_TABLES)
+    return plain, mark + tables
+
+
+def _defaults(set_here: Container[str]) -> Iterator[str]:
+    """Every setting that is not set, as a comment."""
+    from penchant.config import TABLES, Settings
+
+    defaults, said = Settings(), _said(Settings.__doc__ or "")
     for name in defaults.__struct_fields__:
-        if name == "actions":
+        if name in TABLES or name in set_here:
             continue
         if name in said:
-            lines.append(f"# {said[name]}")
-        lines.append(f"# {name} = {msgspec.json.encode(getattr(defaults, name)).decode()}\n")
-    lines.append(
-        "# Weight of an action in what a person is about; below 0 it pushes away. Naming one replaces them all."
-    )
-    for name, action in defaults.actions.items():
-        lines.append(f"# [actions.{name}]\n# weight = {action.weight}")
-    return "\n".join(lines) + "\n"
+            yield f"# {said[name]}"
+        yield f"# {name} = {msgspec.json.encode(getattr(defaults, name)).decode()}\n"
+
+
+def _default_tables() -> str:
+    from penchant.config import Settings
+
+    told = ["# What each feature weighs in the score, before anything was trained. One not named keeps its default."]
+    told += ["# [weights]", *(f"# {name} = {weight}" for name, weight in Settings().weights.items()), ""]
+    told += ["# Weight of an action in what a person is about; below 0 it pushes away. Naming one replaces them all."]
+    told += [f"# [actions.{name}]\n# weight = {action.weight}" for name, action in Settings().actions.items()]
+    return "\n".join(told) + "\n"
 
 
 def _said(doc: str) -> dict[str, str]:

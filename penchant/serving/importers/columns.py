@@ -239,7 +239,10 @@ def _check_no_time(sample: Sample, columns: Iterable[str]) -> None:
     for column in columns:
         odd = next((value for value in sample.values(column) if value not in NOTHING), None)
         if odd is not None:
-            out = f'Write {column} as Unix seconds or ISO 8601, name another column, or leave it out with time="".'
+            out = (
+                f"Write {column} as Unix seconds or ISO 8601, say time='{column} (month/day/year)' where it is that, "
+                'name another column, or leave it out with time="".'
+            )
             raise InvalidInput("not a time that can be recognised.", field="time", value=odd, way_out=out)
 
 

@@ -20,10 +20,12 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 import msgspec
 
 from penchant.errors import Corrupt
+from penchant.types import Event
 
 What = Literal["items", "users", "events"]
 FieldKind = Literal["number", "list", "words", "text"]
 Finish = Callable[[str, dict[str, Any]], dict[str, Any]]
+Several = Callable[[int, bytes], list[Event]]
 NOTHING = frozenset(("", "nan", "NaN", "null", "NULL", "\\N"))
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -42,6 +44,7 @@ class Layout(NamedTuple):
     kinds      field column -> how its cells become a field
     sort       whether events are put in time order
     finish     last touch on (id, fields) of an item or user; ``beside``: another file that it reads
+    several    (part, beginning of the ids) -> what makes events of a row, where a row is more than one
     """
 
     delimiter: str
@@ -53,6 +56,7 @@ class Layout(NamedTuple):
     sort: bool = True
     finish: Finish | None = None
     beside: Path | None = None
+    several: Callable[[Part, str], Several] | None = None
 
 
 class Part(NamedTuple):

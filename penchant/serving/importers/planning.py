@@ -1,7 +1,7 @@
 """A path becomes a list of parts: items first, so that events find their items described, then users, then events.
 
-Notable: of a folder of MovieLens only its own files are taken; of any other folder every table that is understood,
-and `survey` also says what was left out and why.
+Notable: of a folder of MovieLens or MIND only its own files are taken; of any other folder every table that is
+understood, and `survey` also says what was left out and why.
 
 What it does not know: how files of events overlap. Each is put in time order by itself; the one that starts earlier
 comes first, which is right for a log cut by month. Put overlapping ones into one file.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from penchant.errors import InvalidInput, NotFound
 from penchant.serving.importers.columns import Wish
+from penchant.serving.importers.mind import is_mind, mind_part
 from penchant.serving.importers.movielens import is_movielens, movielens_part
 from penchant.serving.importers.parts import Part, What
 from penchant.serving.importers.tables import SUFFIXES, first_time, table_part
@@ -50,7 +51,7 @@ def survey(path: Path, wish: Wish) -> tuple[list[Part], dict[str, str]]:
     _check_folder(path, wish)
     parts, left_out = _parts(path, wish)
     if not parts:
-        out = "Give CSV or TSV with a header line, JSON lines (each also .gz), or a MovieLens folder."
+        out = "Give CSV or TSV with a header line, JSON lines (each also .gz), or a folder of MovieLens or MIND."
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         what = f"no file in it could be understood ({reasons})." if reasons else "no table in it."
         raise InvalidInput(what, field="path", value=path.name, way_out=out)
@@ -59,10 +60,11 @@ def survey(path: Path, wish: Wish) -> tuple[list[Part], dict[str, str]]:
 
 def _parts(folder: Path, wish: Wish) -> tuple[list[Part], dict[str, str]]:
     files = sorted(file for file in folder.iterdir() if file.is_file())
-    own = [file for file in files if is_movielens(file)]
-    if own:
-        others = {file.name: "not one of the MovieLens files that are imported" for file in files if file not in own}
-        return [_part(file, wish) for file in own], others
+    for name, is_own in (("MovieLens", is_movielens), ("MIND", is_mind)):
+        own = [file for file in files if is_own(file)]
+        if own:
+            others = {file.name: f"not one of the {name} files that are imported" for file in files if file not in own}
+            return [_part(file, wish) for file in own], others
     parts, left_out = [], {}
     for file in files:
         if _suffix(file) not in SUFFIXES:
@@ -75,6 +77,8 @@ def _parts(folder: Path, wish: Wish) -> tuple[list[Part], dict[str, str]]:
 
 
 def _part(file: Path, wish: Wish) -> Part:
+    if is_mind(file):
+        return mind_part(file, wish)
     return movielens_part(file, wish) if is_movielens(file) else table_part(file, wish)
 
 

@@ -23,6 +23,7 @@ from penchant.serving.importers.parts import (
     Layout,
     Part,
     Refused,
+    Several,
     file_hash,
     text,
 )
@@ -48,14 +49,31 @@ def read(part: Part) -> Iterator[tuple[int, Event | Refused]]:
 
 def made(part: Part, stamp: str) -> Iterator[tuple[int, Event | Refused]]:
     """`read` with the beginning of the ids given, so that a look at the first rows need not hash the file."""
+    if part.layout.several is not None:
+        yield from _several(part, part.layout.several(part, stamp))
+        return
     build = _builder(part, stamp)
     one: Event | Refused
     for row, raw in rows(part, _key(part)):
         try:
             one = build(row, raw)
         except Bad as bad:
-            one = Refused(row, text(raw), bad.field, bad.value, bad.detail)
+            one = _refused(row, raw, bad)
         yield row, one
+
+
+def _several(part: Part, build: Several) -> Iterator[tuple[int, Event | Refused]]:
+    for row, raw in rows(part, _key(part)):
+        made: list[Event] | list[Refused]
+        try:
+            made = build(row, raw)
+        except Bad as bad:
+            made = [_refused(row, raw, bad)]
+        yield from ((row, one) for one in made)
+
+
+def _refused(row: int, raw: bytes, bad: Bad) -> Refused:
+    return Refused(row, text(raw), bad.field, bad.value, bad.detail)
 
 
 def column_of(word: str, mapping: Mapping[str, str], columns: Sequence[str]) -> str | None:

@@ -42,7 +42,7 @@ _BOM = b"\xef\xbb\xbf"
 _TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")
 _TEXTS = re.compile(r"title|name|text|review|description")
 _MILLISECONDS = 1e11
-_WAY_OUT = "Give CSV or TSV with a header line, JSON lines (each also .gz), or a MovieLens folder."
+_WAY_OUT = "Give CSV or TSV with a header line, JSON lines (each also .gz), or a folder of MovieLens or MIND."
 
 
 def table_part(path: Path, wish: Wish) -> Part:

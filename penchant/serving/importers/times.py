@@ -3,11 +3,13 @@
 Notable: the unit is recognised once, from many values, and then holds for the file, so that one odd row is refused
 instead of being read in another unit. A date without a zone is UTC.
 
-What it does not know: dates as 11/12/2019 (which of the two is the month is a guess); they are refused.
+What it does not guess: dates as 11/12/2019, since which of the two is the month cannot be seen. Say it with the
+column, ``ts (month/day/year)``; for the other order there is no unit, write ISO 8601.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from statistics import median
@@ -16,17 +18,19 @@ from penchant.serving.importers.parts import NOTHING
 
 ISO = "ISO 8601"
 PER_SECOND = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
-UNITS = (*PER_SECOND, ISO)
+MONTH_FIRST = "month/day/year"
+UNITS = (*PER_SECOND, ISO, MONTH_FIRST)
 _END = 253_402_300_800.0  # the year 10000; also what keeps milliseconds from passing as seconds
 _BELOW = (("seconds", 1e11), ("milliseconds", 1e14), ("microseconds", 1e17), ("nanoseconds", 1e20))
 _MOST = 0.9  # of the sample must be readable; the rest may be broken rows
+_AMERICAN = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?: +(\d{1,2}):(\d{2})(?::(\d{2}))?(?: *([AaPp])[Mm])?)?")
 Clock = Callable[[str], float]
 
 
 def clock(unit: str) -> Clock:
     """Text -> Unix seconds in a unit of `UNITS`; the function raises ValueError for what it cannot read."""
-    if unit == ISO:
-        return _iso
+    if unit in (ISO, MONTH_FIRST):
+        return _iso if unit == ISO else _month_first
     per_second = PER_SECOND[unit]
 
     def number(text: str) -> float:
@@ -75,6 +79,22 @@ def _iso(text: str) -> float:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     seconds = moment.timestamp()
+    if seconds >= 0.0:
+        return seconds
+    raise ValueError(text)
+
+
+def _month_first(text: str) -> float:
+    """``11/12/2019 2:14:46 PM`` is a day in November; without a zone it is UTC."""
+    found = _AMERICAN.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(text)
+    month, day, year, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    half = (found[7] or "").lower()
+    if half and not 1 <= hour <= 12:
+        raise ValueError(text)
+    hour = hour % 12 + 12 * (half == "p") if half else hour
+    seconds = datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
     if seconds >= 0.0:
         return seconds
     raise ValueError(text)
