@@ -4,7 +4,7 @@ All that is compared answers the same questions, each just before it happens: si
 version 0 at once and some seconds late, version 0 without the texts of items, and a trained version where there is one.
 Differences are paired, and their intervals are by bootstrap over people.
 
-Events are arrays throughout (`interactions`), and an engine is fed in batches. Where more could be asked than was
+Events are arrays throughout (`journal`), and an engine is fed in batches. Where more could be asked than was
 allowed for, a seeded sample of people is, with all their events; everything is learned whoever is asked.
 
 The moments of items are not looked at: all of them are there from the beginning.
@@ -26,7 +26,7 @@ from penchant.errors import InvalidInput
 from penchant.evaluation import baselines, metrics
 from penchant.evaluation.asking import Seen
 from penchant.evaluation.folders import Progress, World, prepare
-from penchant.evaluation.interactions import Interactions
+from penchant.evaluation.journal import Journal
 from penchant.evaluation.playing import PENCHANT, Played, Questions, Run, play, play_all
 from penchant.evaluation.replay import Figures, figures
 from penchant.types import Event
@@ -108,12 +108,14 @@ class Report(Struct):
     examples: list[Example]
 
 
-def check(log: Interactions) -> None:
+def check(log: Journal) -> None:
     """Raises InvalidInput for what nothing can be said about."""
     if len(log) < LEAST:
         raise InvalidInput(
             f"at least {LEAST} events are needed.", field="events", value=len(log), way_out="Give a longer log."
         )
+    if np.isnan(log.time).any():
+        raise InvalidInput("an event has no time.", field="time", way_out="Leave out the events without a time.")
     if len(np.unique(log.person)) < 2:
         raise InvalidInput(
             "all events are of one person.",
@@ -130,7 +132,7 @@ def check(log: Interactions) -> None:
         )
 
 
-def of_some_people(log: Interactions, most: int, seed: int = 0) -> Interactions:
+def of_some_people(log: Journal, most: int, seed: int = 0) -> Journal:
     """The log of at most so many people, drawn at random, with all their events."""
     size = len(log.pools.people)
     if size <= most:
@@ -141,7 +143,7 @@ def of_some_people(log: Interactions, most: int, seed: int = 0) -> Interactions:
 
 
 def try_out(
-    log: Interactions,
+    log: Journal,
     items: Sequence[Event],
     settings: Settings,
     options: Options,
@@ -184,14 +186,14 @@ class _Chosen(NamedTuple):
     askable: int
 
 
-def _split(log: Interactions) -> int:
+def _split(log: Journal) -> int:
     """The row at which the last tenth by time begins; events of one moment stay together, and something is before."""
     moment = log.time[min(int(len(log) * _SHARE), len(log) - 1)]
     first = int(np.searchsorted(log.time, moment, "left"))
     return first or int(np.searchsorted(log.time, moment, "right"))
 
 
-def _choose(log: Interactions, first: int, settings: Settings, options: Options) -> _Chosen:
+def _choose(log: Journal, first: int, settings: Settings, options: Options) -> _Chosen:
     """Of the events from ``first`` on: those on items, of actions that approve, and not on what lists hide."""
     later = log[first:]
     approves = np.array([settings.actions[name].weight > 0 for name in log.pools.actions], np.bool_)
@@ -224,7 +226,7 @@ def _of_a_few(rows: Longs, person: NDArray[np.int32], options: Options) -> Longs
     return rows[np.isin(person[rows], people[order[:some]])]
 
 
-def _repeated(log: Interactions) -> NDArray[np.bool_]:
+def _repeated(log: Journal) -> NDArray[np.bool_]:
     """Whether the same person touched the item before, [n]."""
     again = log.item >= 0
     rows = np.flatnonzero(again)
@@ -233,7 +235,7 @@ def _repeated(log: Interactions) -> NDArray[np.bool_]:
     return again
 
 
-def _catalogue(log: Interactions, items: Sequence[Event]) -> list[Event]:
+def _catalogue(log: Journal, items: Sequence[Event]) -> list[Event]:
     """The items that were sent, and those of the log that were not, by their ids; there before all that happened."""
     moment = float(log.time[0])
     known = {item.item for item in items}
@@ -244,7 +246,7 @@ def _catalogue(log: Interactions, items: Sequence[Event]) -> list[Event]:
 # -- what was found ----------------------------------------------------------------------------------------------------
 
 
-def _report(log: Interactions, first: int, chosen: _Chosen, played: Mapping[str, Played], catalogue: int) -> Report:
+def _report(log: Journal, first: int, chosen: _Chosen, played: Mapping[str, Played], catalogue: int) -> Report:
     asked = chosen.questions
     people = asked.person[asked.rows].astype(np.int64)
     places = _places(played)
@@ -289,7 +291,7 @@ def _gain(ours: Longs, theirs: Longs, people: Longs) -> Difference:
     return Difference(float(apart.mean()), *metrics.interval(apart, people))
 
 
-def _previous(log: Interactions) -> Longs:
+def _previous(log: Journal) -> Longs:
     """The row [n] of the same person's event before each; -1: it is the first."""
     order = np.argsort(log.person, kind="stable")
     before = np.concatenate(([-1], order[:-1]))
@@ -299,7 +301,7 @@ def _previous(log: Interactions) -> Longs:
     return out
 
 
-def _examples(log: Interactions, first: int, previous: Longs, lists: Mapping[int, list[str]]) -> list[Example]:
+def _examples(log: Journal, first: int, previous: Longs, lists: Mapping[int, list[str]]) -> list[Example]:
     names, examples = log.pools.items, []
     for row, listed in sorted(lists.items()):
         before, at = list[str](), int(previous[first + row])

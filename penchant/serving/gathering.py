@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from penchant.config import Action, Settings
 from penchant.errors import InvalidInput
-from penchant.evaluation.interactions import Gatherer, Interactions
+from penchant.evaluation.journal import Gatherer, Journal
 from penchant.pipeline.events import checked
 from penchant.types import Event
 
@@ -31,7 +31,7 @@ class Gathered(NamedTuple):
     """``refused``: reasons and how often; ``left_out``: kinds of events that are not looked at; ``added``: actions
     that the settings did not know, which count like a click."""
 
-    log: Interactions
+    log: Journal
     items: list[Event]
     refused: Counter[str]
     left_out: Counter[str]
@@ -120,4 +120,6 @@ class _Taking:
         self._added.append(action)
 
     def done(self) -> Gathered:
-        return Gathered(self._gatherer.done(), list(self._items.values()), self.refused, self.left_out, self._added)
+        return Gathered(
+            self._gatherer.done().in_time(), list(self._items.values()), self.refused, self.left_out, self._added
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +17,7 @@ from penchant.config import Settings, load_settings
 from penchant.errors import InvalidInput, PenchantError
 from penchant.evaluation.asking import Seen
 from penchant.evaluation.expectations import expectations
-from penchant.evaluation.interactions import Interactions
+from penchant.evaluation.journal import Journal
 from penchant.evaluation.tryout import LEAST, NOW, Options, Report, of_some_people, try_out
 from penchant.parts import NO_ENCODER, encoder_of
 from penchant.pipeline.items import render
@@ -142,7 +141,7 @@ def _notes(gathered: Gathered) -> Iterator[str]:
         yield f"Actions that Penchant has no weight for count like a click: {', '.join(gathered.added)}."
 
 
-def _of_people(whole: Interactions, kept: Interactions) -> Iterator[str]:
+def _of_people(whole: Journal, kept: Journal) -> Iterator[str]:
     if len(kept) < len(whole):
         yield (f"{len(kept.pools.people):,} of {len(whole.pools.people):,} people were drawn at random, with all their "
                f"events ({len(kept):,} of {len(whole):,}), to bound memory: --people.")  # fmt: skip
@@ -161,7 +160,7 @@ def _unread(items: Sequence[Event], dials: Dials, settings: Settings, scratch: P
     return None
 
 
-def _untrained(dials: Dials, log: Interactions) -> str | None:
+def _untrained(dials: Dials, log: Journal) -> str | None:
     """Why nothing is trained; None where it is."""
     if dials.train is not None:
         return None if dials.train else "Nothing was trained, as asked for."
@@ -203,14 +202,3 @@ class _Trainer:
     def _report(self, report: Training) -> None:
         done = report.epoch * report.steps + report.step
         self._progress(self._phase, done, report.epochs * report.steps)
-
-
-def unpacked(path: Path, scratch: Path) -> Path:
-    """The file itself, or, of a Parquet file, its rows as JSON lines in a scratch folder."""
-    from penchant.serving.importers.parquet import as_json_lines, is_parquet
-
-    if not path.is_file() or not is_parquet(path):
-        return path
-    folder = Path(tempfile.mkdtemp(prefix="rows-", dir=scratch))
-    with ReplayProgress(screens.errors) as progress:
-        return as_json_lines(path, folder, lambda done, of: progress(path.name, done, of))

@@ -12,7 +12,7 @@ from penchant import Event, InvalidInput
 from penchant.config import Settings
 from penchant.evaluation.expectations import expectations, too_little
 from penchant.evaluation.folders import silent
-from penchant.evaluation.interactions import Interactions, interactions
+from penchant.evaluation.journal import Journal, journal
 from penchant.evaluation.tryout import (
     HOURLY,
     NOW,
@@ -31,16 +31,16 @@ SIZE, STEPS, PEOPLE = 30, 20, 40
 HERE = Options(workers=1, texts=False)
 
 
-def circle_walk() -> Interactions:
+def circle_walk() -> Journal:
     """Everybody begins somewhere and goes on one item a minute, all at the same pace."""
-    return interactions(
+    return journal(
         Event(user=f"p{person}", action="click", item=f"i{(7 * person + step) % SIZE}", time=START + 60 * step + person)
         for step in range(STEPS)
         for person in range(PEOPLE)
     )
 
 
-def tried(log: Interactions, options: Options = HERE, train: object = None) -> Report:
+def tried(log: Journal, options: Options = HERE, train: object = None) -> Report:
     with temporary_folder() as scratch:
         return try_out(log, items(SIZE), Settings(encoder="none"), options, scratch, silent, train)  # type: ignore[arg-type]
 
@@ -67,7 +67,7 @@ def test_where_what_is_touched_since_gives_the_next_step_away_lateness_costs_not
 
 def test_where_strangers_take_a_new_path_lists_that_are_late_do_not_know_it() -> None:
     """They come one after the other, and take a step a minute: a minute late, the last step is known."""
-    strangers = interactions([*circle_walk(), *(
+    strangers = journal([*circle_walk(), *(
         Event(user=f"q{person}", action="click", item=f"i{5 * step}", time=START + 5000 + 60 * (4 * person + step))
         for person in range(22) for step in range(4)
     )])  # fmt: skip
@@ -142,7 +142,7 @@ def test_in_processes_of_their_own_the_runs_find_the_same(report: Report) -> Non
 
 def test_items_met_before_are_not_asked_where_lists_hide_them_and_asked_where_they_do_not() -> None:
     """All go round a circle that is shorter than their way."""
-    log = interactions(
+    log = journal(
         Event(user=f"p{person}", action="click", item=f"i{(person + step) % 6}", time=START + 60 * step + person)
         for step in range(STEPS)
         for person in range(PEOPLE)
@@ -156,9 +156,7 @@ def test_items_met_before_are_not_asked_where_lists_hide_them_and_asked_where_th
 
 def test_actions_that_push_away_are_learned_and_not_asked() -> None:
     log = circle_walk()
-    hidden = interactions(
-        msgspec.structs.replace(event, action="hide" if event.user == "p0" else "click") for event in log
-    )
+    hidden = journal(msgspec.structs.replace(event, action="hide" if event.user == "p0" else "click") for event in log)
     assert tried(hidden).asked == 78
 
 
@@ -186,19 +184,19 @@ def test_too_few_events_are_refused() -> None:
 def test_a_log_of_one_person_is_refused() -> None:
     events = [Event(user="ann", action="click", item=f"i{k}", time=START + k) for k in range(120)]
     with pytest.raises(InvalidInput, match="'ann': all events are of one person"):
-        tried(interactions(events))
+        tried(journal(events))
 
 
 def test_a_log_of_one_moment_is_refused() -> None:
     events = [Event(user=f"p{k % 9}", action="click", item=f"i{k}", time=START) for k in range(120)]
     with pytest.raises(InvalidInput, match="the same time"):
-        tried(interactions(events))
+        tried(journal(events))
 
 
 def test_nearly_all_at_the_first_moment_leaves_the_rest_to_be_asked() -> None:
     first = [Event(user=f"p{k % 9}", action="click", item=f"i{k % SIZE}", time=START) for k in range(198)]
     later = [Event(user=f"q{k}", action="click", item="i0", time=START + 60 + k) for k in range(2)]
-    report = tried(interactions(first + later))
+    report = tried(journal(first + later))
     assert (report.learned, report.later, report.newcomers) == (198, 2, 1.0)
 
 

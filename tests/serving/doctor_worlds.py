@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from penchant import Event
 from penchant.config import Settings
-from penchant.serving.doctor.columns import Events, Items, Known, Names, World
+from penchant.evaluation.doctor.world import Items, Known, Source, World
+from penchant.evaluation.journal import Gatherer
 
 START, DAY, HOUR = 1_700_000_000 - 1_700_000_000 % 86_400, 86_400, 3_600
 NOW = START + 40.0 * DAY
@@ -62,29 +64,16 @@ def clean_things() -> list[Thing]:
 def world(rows: Sequence[Row], things: Sequence[Thing] | None = (), **known: Any) -> World:
     """Columns of rows, in the order given; ``things``: () for the clean ones, None for no catalogue at all."""
     things = clean_things() if things == () else things
-    people, items, actions = dict[str, int](), dict[str, int](), dict[str, int]()
+    gatherer = Gatherer()
     for thing in things or ():
-        items.setdefault(thing.name, len(items))
-    columns = [
-        (
-            offset,
-            people.setdefault(row.user, len(people)),
-            -1 if row.item is None else items.setdefault(row.item, len(items)),
-            actions.setdefault(row.action, len(actions)),
-            np.nan if row.value is None else row.value,
-            row.time,
-        )
-        for offset, row in enumerate(rows, 1)
-    ]
-    kinds = (np.int64, np.int32, np.int32, np.int32, np.float32, np.float64)
-    told = zip(*columns, strict=True) if columns else [[]] * 6
-    events = Events(*(np.array(column, kind) for column, kind in zip(told, kinds, strict=True)))
-    names = Names(*(list(table).__getitem__ for table in (people, items, actions)))
-    settings = Settings()
+        gatherer.items.number(thing.name)
+    for row in rows:
+        gatherer.add(Event(user=row.user, item=row.item, action=row.action, value=row.value, time=row.time))
+    events, settings = gatherer.done(), Settings()
     base = {"actions": frozenset(settings.actions), "ratings": frozenset(settings.ratings)}
-    more = {name: known.pop(name) for name in ("refused", "examples") if name in known}
-    catalogue = None if things is None else _catalogue(things, len(items))
-    return World(events, catalogue, names, Known(**(base | known)), NOW, **more)
+    source = Source(**{name: known.pop(name) for name in ("refused", "examples") if name in known})
+    catalogue = None if things is None else _catalogue(things, len(events.pools.items))
+    return World(events, catalogue, Known(**(base | known)), NOW, source)
 
 
 def _catalogue(things: Sequence[Thing], count: int) -> Items:

@@ -17,9 +17,10 @@ from penchant import Event, Item
 from penchant.config import load_settings
 from penchant.engine import Engine
 from penchant.errors import NotFound
+from penchant.evaluation.doctor import EXAMINATIONS, examine
+from penchant.evaluation.doctor.world import Finding, World, span
 from penchant.serving.cli import run
-from penchant.serving.doctor import EXAMINATIONS, examine, reading
-from penchant.serving.doctor.columns import Finding, World, span
+from penchant.serving.doctor import reading
 from penchant.serving.doctor.showing import report_of
 from penchant.serving.importers import plan
 

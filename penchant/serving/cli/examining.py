@@ -12,7 +12,7 @@ from penchant.serving.cli.importing import PATHS, ActionOption, Map, WhatOption,
 from penchant.serving.cli.options import HERE, Data, Json
 
 if TYPE_CHECKING:
-    from penchant.serving.doctor.columns import World
+    from penchant.evaluation.doctor.world import World
 
 SERIOUS = 1
 
@@ -33,7 +33,8 @@ def doctor(
     Looks at the log of the data folder, which a server may have open, or at files before they are imported. Nothing is
     changed. Ends with 0 where all is well or odd at most, with 1 where something serious was found.
     """
-    from penchant.serving.doctor import examine, showing
+    from penchant.evaluation.doctor import examine
+    from penchant.serving.doctor import showing
 
     world = _read(paths or [], what, map, action, data, json)
     with screens.errors.status("Examining"):

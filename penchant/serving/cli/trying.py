@@ -79,9 +79,9 @@ def try_(
 
     with ending_in_order(), tempfile.TemporaryDirectory(prefix="penchant-try-") as folder:
         scratch, screen = Path(folder), screens.errors if json else screens.out
-        parts = planned([trying.unpacked(file, scratch)], None, mapping(map), action, screen)
+        parts = planned([file], None, mapping(map), action, screen)
         if items is not None:
-            parts = planned([trying.unpacked(items, scratch)], "items", mapping(map_items), None, screen) + parts
+            parts = planned([items], "items", mapping(map_items), None, screen) + parts
         if dry_run:
             return
         workers = min(2, os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""A log, or files before they are imported, as columns. Both are read once, in batches, and neither is changed.
+"""A log, or files before they are imported, as a world to examine. Both are read once, and neither is changed.
 
 Notable: a log is read beside the process that holds it, as far as it had come when the reading began. Files are read
 by the importers, so what is examined is what an import would send, in its order.
@@ -9,25 +9,29 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from array import array
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penchant.config import Settings, default_actions
+from penchant.errors import InvalidInput
+from penchant.evaluation.doctor.world import Items, Known, Source, World
+from penchant.evaluation.journal import Columns, Gatherer, Journal, Pools
 from penchant.models.text_encoder import TextEncoder, load_encoder
 from penchant.parts import NO_ENCODER
 from penchant.pipeline.items import render
-from penchant.serving.doctor.columns import Events, Items, Known, Names, World
 from penchant.serving.importers import Part, Refused, read
-from penchant.storage.event_log import EventLog
+from penchant.storage.event_log import EventLog, Names
 from penchant.types import Event
 
 _BATCH = 65_536
 _BEGINNING = 300  # characters of a text that are kept
+_SHOWN = 60  # characters of a value that could not be read
 
 Progress = Callable[[int], None]
 
@@ -40,131 +44,149 @@ def of_log(folder: Path, settings: Settings, progress: Progress = silent) -> Wor
     """A data folder's log, which a server may have open. ``progress(events read)``. Raises NotFound without one."""
     log = EventLog(folder, read_only=True)
     try:
-        upto, parts, done = log.end, list[Events](), 0
-        for people, past in log.interactions(0, upto, _BATCH):
-            columns = (past.offset, people, past.item, past.action, past.value, past.time)
-            parts.append(_typed(columns))
-            done += len(people)
-            progress(done)
-        gathered = _Gathered(settings.template)
-        gathered.item_number = log.items.get
+        upto = log.end
+        events = _logged(log, upto, progress)
+        described = _Described(settings.template)
         for batch in log.replay(upto=upto, kind="item"):
             for one in batch:
-                gathered.item(one.event, one.offset)
-        items = gathered.items(len(log.items))
+                before = int(np.searchsorted(events.place, one.offset))
+                described.take(one.event, log.items.get(one.event.item or ""), before)
+        items = described.items(len(log.items))
     finally:
         log.close()
-    names = Names(log.people.name, log.items.name, log.actions.name)
-    return World(_joined(parts), items, names, _known(folder, settings, items, False), time.time())
+    return World(events, items, _known(folder, settings, items, False), time.time())
+
+
+def _logged(log: EventLog, upto: int, progress: Progress) -> Journal:
+    """The interactions of a log, in its order, under its numbers."""
+    parts, done = [_columns(*[np.empty(0)] * 6)], 0
+    for people, past in log.interactions(0, upto, _BATCH):
+        parts.append(_columns(people, past.item, past.action, past.time, past.value, past.offset))
+        done += len(people)
+        progress(done)
+    person, item, action, moment, value, place = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    pools = Pools(_names(log.people), _names(log.items), _names(log.actions), [])
+    return Journal(pools, Columns(person, item, action, moment, value, None, place))
+
+
+def _columns(*columns: NDArray[Any]) -> list[NDArray[Any]]:
+    kinds = (np.int32, np.int32, np.int16, np.float64, np.float64, np.int64)
+    return [column.astype(kind) for column, kind in zip(columns, kinds, strict=True)]
+
+
+def _names(names: Names) -> list[str]:
+    return [names.name(number) for number in range(len(names))]
 
 
 def of_files(folder: Path, settings: Settings, parts: Iterable[Part], progress: Progress = silent) -> World:
     """Files as an import into the data folder would send them; the folder need not be there."""
-    gathered, done = _Gathered(settings.template), 0
-    described = False
+    taking, done = _Taking(settings.template), 0
     for part in parts:
-        described |= part.what == "items"
+        taking.begin(part)
         for row, one in read(part):
-            gathered.take(row, one, part.name)
+            taking.take(row, one)
             done += 1
             if done % _BATCH == 0:
                 progress(done)
-    items = gathered.items(len(gathered.item_names)) if described or gathered.described else None
-    people, things, actions = (
-        list(names) for names in (gathered.person_names, gathered.item_names, gathered.action_names)
-    )
-    names = Names(people.__getitem__, things.__getitem__, actions.__getitem__)
-    known = _known(folder, settings, items, True)
-    return World(gathered.events(), items, names, known, time.time(), gathered.refused, gathered.examples)
+    return taking.world(folder, settings)
 
 
-class _Gathered:
-    """Columns that grow by an event at a time. Names are numbered as they come, items also by a log's numbers."""
+class _Taking:
+    """Rows of files become events, items, and reasons why not."""
+
+    def __init__(self, template: str) -> None:
+        self._events, self._described, self._places = Gatherer(), _Described(template), _Places()
+        self._refused, self._examples = Counter[str](), dict[str, str]()
+        self._items = False
+
+    def begin(self, part: Part) -> None:
+        self._items |= part.what == "items"
+        self._places.begin(part.name)
+
+    def take(self, row: int, one: Event | Refused) -> None:
+        place = self._places.at(row)
+        if isinstance(one, Refused):
+            self._refuse(place, f"{one.field}: {one.detail}", one.value)
+        elif one.kind == "item":
+            self._described.take(one, self._events.items.number(one.item or ""), len(self._events))
+        elif one.kind == "interaction":
+            try:
+                self._events.add(one, place)
+            except InvalidInput as error:
+                self._refuse(place, f"{error.field}: {error.what}", error.value)
+
+    def _refuse(self, place: int, reason: str, value: str) -> None:
+        self._refused[reason] += 1
+        if reason not in self._examples:
+            self._examples[reason] = f"{self._places(place)}, {value[:_SHOWN] or '(empty)'}"
+
+    def world(self, folder: Path, settings: Settings) -> World:
+        events, described = self._events.done(), self._described
+        items = described.items(len(events.pools.items)) if self._items or described else None
+        source = Source(self._places, self._refused, self._examples)
+        return World(events, items, _known(folder, settings, items, True), time.time(), source)
+
+
+class _Places:
+    """Rows of several files under one count; called with one of it, it says which row of which file that was."""
+
+    def __init__(self) -> None:
+        self._names, self._before, self._last = list[str](), list[int](), 0
+
+    def begin(self, name: str) -> None:
+        self._names.append(name)
+        self._before.append(self._last)
+
+    def at(self, row: int) -> int:
+        place = self._before[-1] + row
+        self._last = max(self._last, place)
+        return place
+
+    def __call__(self, place: int) -> str:
+        file = bisect_left(self._before, place) - 1
+        return f"row {place - self._before[file]:,} of {self._names[file]}"
+
+
+class _Described:
+    """What item events say, by the number of the item."""
 
     def __init__(self, template: str) -> None:
         self._template = template
-        self.person_names, self.item_names, self.action_names = dict[str, int](), dict[str, int](), dict[str, int]()
-        self.item_number: Callable[[str], int] = lambda name: _numbered(self.item_names, name)
-        self.refused, self.examples = Counter[str](), dict[str, str]()
-        self.described: dict[int, tuple[str, int, bool, float]] = {}  # text's beginning, key, brought, created
+        self._said: dict[int, tuple[str, int, bool, float]] = {}  # text's beginning, key, brought, created
         self._gone: dict[int, int] = {}
-        self._columns: tuple[array[Any], ...] = (array("q"), array("i"), array("i"), array("i"), array("f"), array("d"))
-        self._offset = 0
 
-    def take(self, row: int, one: Event | Refused, file: str) -> None:
-        self._offset += 1
-        if isinstance(one, Refused):
-            reason = f"{one.field}: {one.detail}"
-            self.refused[reason] += 1
-            self.examples.setdefault(reason, f"row {row} of {file}, {one.value[:60] or '(empty)'}")
-        elif one.kind == "item":
-            self.item(one, self._offset)
-        elif one.kind == "interaction":
-            self._interaction(one)
+    def __len__(self) -> int:
+        return len(self._said)
 
-    def _interaction(self, event: Event) -> None:
-        found = (
-            self._offset,
-            _numbered(self.person_names, event.user or ""),
-            self.item_number(event.item) if event.item is not None else -1,
-            _numbered(self.action_names, event.action or ""),
-            np.nan if event.value is None else event.value,
-            np.nan if event.time is None else event.time,
-        )
-        for column, value in zip(self._columns, found, strict=True):
-            column.append(value)
-
-    def item(self, event: Event, offset: int) -> None:
-        number = self.item_number(event.item or "")
+    def take(self, event: Event, number: int, before: int) -> None:
+        """``before``: how many interactions came before this event."""
         if event.removed or event.available is False:
-            self._gone.setdefault(number, offset)
+            self._gone.setdefault(number, before)
         else:
             self._gone.pop(number, None)
         if event.removed:
             return
         text = render(self._template, event.fields)
-        created = self.described[number][3] if number in self.described else event.time
-        self.described[number] = (
-            text[:_BEGINNING],
-            _key(text),
-            bool(event.vectors),
-            np.nan if created is None else created,
-        )
-
-    def events(self) -> Events:
-        return _typed([np.frombuffer(column, column.typecode) for column in self._columns])
+        created = self._said[number][3] if number in self._said else event.time
+        moment = np.nan if created is None else created
+        self._said[number] = (text[:_BEGINNING], _key(text), bool(event.vectors), moment)
 
     def items(self, count: int) -> Items:
-        text, numbers = [""] * count, np.fromiter(self.described, np.int64, len(self.described))
+        text, numbers = [""] * count, np.fromiter(self._said, np.int64, len(self._said))
         key, gone, created = np.zeros(count, np.int64), np.full(count, -1, np.int64), np.full(count, np.nan)
         sent, brought = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         sent[numbers] = True
-        for number, one in self.described.items():
+        for number, one in self._said.items():
             text[number], key[number], brought[number], created[number] = one
-        for number, offset in self._gone.items():
-            gone[number] = offset
+        for number, rows in self._gone.items():
+            gone[number] = rows
         return Items(sent, text, key, brought, gone, created)
-
-
-def _numbered(names: dict[str, int], name: str) -> int:
-    return names.setdefault(name, len(names))
 
 
 def _key(text: str) -> int:
     """63 bits of a text; 0 for none."""
     digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
     return (int.from_bytes(digest, "little") >> 1 or 1) if text else 0
-
-
-def _typed(columns: Sequence[np.ndarray[tuple[int], np.dtype[np.generic]]]) -> Events:
-    kinds = (np.int64, np.int32, np.int32, np.int32, np.float32, np.float64)
-    return Events(*(column.astype(kind) for column, kind in zip(columns, kinds, strict=True)))
-
-
-def _joined(parts: Sequence[Events]) -> Events:
-    if not parts:
-        return _typed([np.empty(0)] * 6)
-    return Events(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _known(folder: Path, settings: Settings, items: Items | None, imported: bool) -> Known:

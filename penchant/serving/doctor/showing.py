@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
-from penchant.serving.doctor.columns import SEVERITIES, Finding, Severity, World, moment
+from penchant.evaluation.doctor.world import SEVERITIES, Finding, Severity, World, moment
 
 _STYLE: dict[Severity, str] = {"serious": "bold red", "warning": "yellow", "note": "cyan"}
 

@@ -1,4 +1,4 @@
-"""Files become events: MovieLens, MIND, CSV and TSV with a header, JSON lines, each also gzipped.
+"""Files become events: MovieLens, MIND, CSV and TSV with a header, JSON lines, each also gzipped; Parquet.
 
     for part in plan(path):                 # items first, then users, then events; the guess is in part.mapping
         for row, made in read(part):        # made: an Event, or a Refused with the reason and the line

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 import msgspec
 
 from penchant.errors import Corrupt
+from penchant.serving.importers.parquet import is_parquet, json_lines, row_count
 from penchant.types import Event
 
 What = Literal["items", "users", "events"]
@@ -135,18 +136,30 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == _GZIP
 
 
+def is_packed(path: Path) -> bool:
+    """Whether its bytes on disk are not those of its rows."""
+    return is_gzip(path) or is_parquet(path)
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, unpacked. Raises Corrupt, when it comes to it, where a gzipped file is cut off."""
+    """The file's bytes, unpacked; a Parquet file's rows as JSON lines. Raises Corrupt, when it comes to it, for a
+    damaged file; Unavailable for Parquet without the extra."""
     try:
-        with gzip.open(path, "rb") if is_gzip(path) else path.open("rb", buffering=_BLOCK) as file:
-            yield cast(BinaryIO, file)
+        with _opened(path) as file:
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         what = f"the gzipped file is cut off or damaged ({error})."
         raise Corrupt(what, field="path", value=path.name, way_out="Fetch it again.") from None
 
 
-def unpacked_size(path: Path) -> int:
+def _opened(path: Path) -> BinaryIO:
+    if is_parquet(path):
+        return json_lines(path)
+    return cast(BinaryIO, gzip.open(path, "rb") if is_gzip(path) else path.open("rb", buffering=_BLOCK))
+
+
+def _unpacked_size(path: Path) -> int:
     """Bytes after unpacking; of a gzipped file its own word for it, modulo 4 GiB."""
     if not is_gzip(path):
         return path.stat().st_size
@@ -164,6 +177,8 @@ def text(raw: bytes) -> str:
 
 
 def estimated_rows(path: Path, layout: Layout, sample: Sequence[bytes]) -> int:
-    """Rows of the file, supposing that they are as long as those of the sample."""
+    """Rows of the file, supposing that they are as long as those of the sample; of a Parquet file it is known."""
+    if is_parquet(path):
+        return row_count(path)
     length = sum(map(len, sample))
-    return max(len(sample), round((unpacked_size(path) - layout.start) * len(sample) / length)) if length else 0
+    return max(len(sample), round((_unpacked_size(path) - layout.start) * len(sample) / length)) if length else 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from penchant.errors import InvalidInput, NotFound
+from penchant.errors import InvalidInput, NotFound, Unavailable
 from penchant.serving.importers.columns import Wish
 from penchant.serving.importers.mind import is_mind, mind_part
 from penchant.serving.importers.movielens import is_movielens, movielens_part
@@ -51,7 +51,7 @@ def survey(path: Path, wish: Wish) -> tuple[list[Part], dict[str, str]]:
     _check_folder(path, wish)
     parts, left_out = _parts(path, wish)
     if not parts:
-        out = "Give CSV or TSV with a header line, JSON lines (each also .gz), or a folder of MovieLens or MIND."
+        out = "Give CSV or TSV with a header line, JSON lines (each also .gz), Parquet, or a folder of MovieLens or MIND."
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         what = f"no file in it could be understood ({reasons})." if reasons else "no table in it."
         raise InvalidInput(what, field="path", value=path.name, way_out=out)
@@ -71,7 +71,7 @@ def _parts(folder: Path, wish: Wish) -> tuple[list[Part], dict[str, str]]:
             continue
         try:
             parts.append(_part(file, wish))
-        except InvalidInput as error:
+        except (InvalidInput, Unavailable) as error:
             left_out[file.name] = f"{error.what} {error.way_out}"
     return parts, left_out
 

@@ -34,6 +34,7 @@ from penchant.types import Event, Scalar
 Build = Callable[[int, bytes], Event]
 _CONTEXT = "context."
 _BEYOND = 2**63  # what other programs do not take as a whole number
+_EXACT = 2.0**53  # up to which a float holds every whole number
 _DIGITS = 15  # of a whole number that every JSON reader keeps exactly
 # What exports write for "nobody"; taken as a name, it would make one person of all of them.
 _NOBODY = NOTHING | {"None", "none", "undefined"}
@@ -105,11 +106,13 @@ def row_values(raw: bytes, layout: Layout) -> list[Any]:
 
 
 def as_text(value: Any) -> str:
-    """A cell as text; what JSON writes as a number keeps its digits."""
+    """A cell as text; what JSON writes as a number keeps its digits, but 7.0 is 7, as ids beside empty cells come."""
     if isinstance(value, str):
         return value
     if type(value) is int:  # not bool, which JSON writes in its own way
         return str(value)
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
     return "" if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -2,7 +2,7 @@
 
 Notable: a row is kept as bytes until it is its turn. For time order a first pass notes for each row its time and
 where it starts (16 bytes a row), and a second pass picks the rows from the mapped file: a million rows cost 30 MB.
-A gzipped file cannot be picked from, so for this it is unpacked once into a temporary file.
+A packed file (gzipped, or Parquet) cannot be picked from, so for this it is unpacked once into a temporary file.
 
 A quote that is opened and never closed would swallow the rest of a file: such a line stands alone, and the next
 lines are read anew.
@@ -23,7 +23,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.serving.importers.parts import Bad, Layout, Part, is_gzip, open_bytes, text
+from penchant.serving.importers.parts import Bad, Layout, Part, is_packed, open_bytes, text
 
 _CHUNK = 65_536
 _QUOTE = b'"'
@@ -140,7 +140,7 @@ def _pick(part: Part, order: NDArray[np.int64], starts: NDArray[np.int64]) -> It
 
 @contextmanager
 def _plain(part: Part) -> Iterator[BinaryIO]:
-    if not is_gzip(part.path):
+    if not is_packed(part.path):
         with part.path.open("rb") as file:
             yield file
         return

@@ -1,4 +1,4 @@
-"""CSV, TSV and JSON lines: find out how the file is cut, then ask `columns` what its columns mean.
+"""CSV, TSV, and JSON lines, which Parquet is read as: how a file is cut; `columns` says what its columns mean.
 
 Notable: the delimiter is the one that cuts the header into the most columns and most rows into as many. A header of
 ``name:type`` columns (tab-separated files without quotes, as recommender libraries exchange them) says the kinds.
@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 import msgspec
 
 from penchant.errors import InvalidInput
+from penchant.serving.importers import parquet
 from penchant.serving.importers.columns import Guess, Sample, Wish, guess
 from penchant.serving.importers.parts import (
     NOT_JSON,
@@ -34,7 +35,7 @@ from penchant.serving.importers.reading import made, row_values
 from penchant.serving.importers.records import cells, file_order
 from penchant.types import Event
 
-SUFFIXES = frozenset((".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".inter", ".item", ".user"))
+SUFFIXES = parquet.SUFFIXES | {".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".inter", ".item", ".user"}
 _SAMPLED = 1000
 _HEAD = 2**16
 _REPEATED = 0.05  # of the rows; tables glued together repeat their header now and then
@@ -42,7 +43,7 @@ _BOM = b"\xef\xbb\xbf"
 _TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")
 _TEXTS = re.compile(r"title|name|text|review|description")
 _MILLISECONDS = 1e11
-_WAY_OUT = "Give CSV or TSV with a header line, JSON lines (each also .gz), or a folder of MovieLens or MIND."
+_WAY_OUT = "Give CSV or TSV with a header line, JSON lines (each also .gz), Parquet, or a folder of MovieLens or MIND."
 
 
 def table_part(path: Path, wish: Wish) -> Part:

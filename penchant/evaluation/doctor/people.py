@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.serving.doctor.columns import (
+from penchant.evaluation.doctor.world import (
     DAY,
     HOUR,
     MINUTE,
-    Events,
     Finding,
     Longs,
     Severity,
@@ -95,7 +94,7 @@ def regular(world: World) -> list[Finding]:
     if not odd:
         return []
     who = max(odd, key=lambda number: int(world.per_person[number]))
-    example = f"{world.names.person(who)}: {world.per_person[who]:,} events, one every {span(medians[who])}"
+    example = f"{world.person(who)}: {world.per_person[who]:,} events, one every {span(medians[who])}"
     rule = f"{_REGULAR:.0%} of {_GAPS} gaps or more within {_SPREAD:.0%} of the person's median gap"
     return [_bots(world, np.array(odd), "bots: regular as a clock", example, rule)]
 
@@ -134,7 +133,7 @@ def one_for_many(world: World) -> list[Finding]:
             count=count,
             of=total,
             unit="events",
-            example=f"{world.names.person(who)}: {count / total:.0%} of all events",
+            example=f"{world.person(who)}: {count / total:.0%} of all events",
             rule=f"more than {limit:.1%} of the events: {_SHARE:.0%}, or {_TIMES_FAIR:.0f} fair shares if that is more",
             advice="If it stands for everybody who is not logged in, send the session's id as `user`, and an alias "
             "at login; if it is a test or a bot, leave it out.",
@@ -154,7 +153,7 @@ def once(world: World) -> list[Finding]:
             count=len(single),
             of=world.people,
             unit="people",
-            example=world.names.person(int(single[0])),
+            example=world.person(int(single[0])),
             rule="half of all people or more",
             advice="Check that `user` is the same for a person from one visit to the next, and is not made anew for "
             "every page.",
@@ -187,12 +186,11 @@ def _different(world: World, found: Runs, k: int) -> int:
 
 
 def _name(world: World, found: Runs, k: int) -> str:
-    return world.names.person(int(found.person[k]))
+    return world.person(int(found.person[k]))
 
 
 def _when(world: World, found: Runs, k: int) -> str:
-    events: Events = world.timed
-    return moment(float(events.time[world.walk.order[found.first[k]]]))
+    return moment(float(world.timed.time[world.walk.order[found.first[k]]]))
 
 
 def _bots(world: World, people: Ints | Longs, name: str, example: str, rule: str) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from penchant.serving.doctor.columns import DAY, Bools, Finding, Items, Longs, Severity, World, graded
+from penchant.evaluation.doctor.world import DAY, Bools, Finding, Items, Longs, Severity, World, graded
 
 _FEW, _HALF = 0.05, 0.5
 _SEEN_AGAIN = 3  # times that somebody acts on an item that is not there; less is a page left open
@@ -46,7 +46,7 @@ def never_sent(world: World) -> list[Finding]:
             count=len(odd),
             of=len(acted),
             unit="items",
-            example=f"{world.names.item(most)}: {world.per_item[most]:,} events; {events / total:.1%} of all events "
+            example=f"{world.item(most)}: {world.per_item[most]:,} events; {events / total:.1%} of all events "
             "are on such items",
             rule="an event names it, no item event does",
             advice="Send these items too (removed ones as unavailable), or check that both use the same ids: what was "
@@ -86,7 +86,7 @@ def gone_but_acted_on(world: World) -> list[Finding]:
     events = world.events
     of_item = np.flatnonzero(events.item >= 0)
     gone = items.gone[events.item[of_item]]
-    after = of_item[(gone >= 0) & (events.offset[of_item] > gone)]
+    after = of_item[(gone >= 0) & (of_item >= gone)]
     counts = np.bincount(events.item[after], minlength=len(items.gone))
     odd = np.flatnonzero(counts >= _SEEN_AGAIN)
     if not len(odd):
@@ -99,7 +99,7 @@ def gone_but_acted_on(world: World) -> list[Finding]:
             count=len(odd),
             of=int((items.gone >= 0).sum()),
             unit="items",
-            example=f"{world.names.item(most)}: {counts[most]:,} events since it was removed or made unavailable",
+            example=f"{world.item(most)}: {counts[most]:,} events since it was removed or made unavailable",
             rule=f"{_SEEN_AGAIN} events or more on an item after it was removed or sent as unavailable",
             advice="Send available=true when an item is back: until then no list shows it.",
         )
@@ -126,7 +126,7 @@ def shared_texts(world: World) -> list[Finding]:
             count=len(odd),
             of=len(told),
             unit="items",
-            example=f"{counts.max():,} items say “{_cut(items.text[most])}”, {world.names.item(most)} among them",
+            example=f"{counts.max():,} items say “{_cut(items.text[most])}”, {world.item(most)} among them",
             rule=f"{_SHARED:.0%} of the items or more share their text with another one",
             advice="Add what tells them apart (a name, a brand, a size), or leave out what all have in common "
             "(`template` in penchant.toml).",
@@ -151,7 +151,7 @@ def unreadable(world: World) -> list[Finding]:
             count=len(odd),
             of=len(sample),
             unit="items",
-            example=f"{world.names.item(odd[0])}: “{_cut(items.text[odd[0]])}”",
+            example=f"{world.item(odd[0])}: “{_cut(items.text[odd[0]])}”",
             rule=f"more than {UNREADABLE:.0%} of the characters unknown to it, of {len(sample):,} texts looked at",
             advice="Set `encoder` in penchant.toml to a model that reads this language (bge-small-zh-v1.5 for "
             "Chinese, say), and send the items again.",
@@ -160,7 +160,7 @@ def unreadable(world: World) -> list[Finding]:
 
 
 def _of_items(world: World, odd: Longs, of: int, severity: Severity, name: str, rule: str, advice: str) -> Finding:
-    example = world.names.item(int(odd[0]))
+    example = world.item(int(odd[0]))
     return Finding(
         severity=severity,
         name=name,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from penchant.serving.doctor.columns import Finding, Longs, World, graded
+from penchant.evaluation.doctor.world import Finding, Longs, World, graded
+from penchant.evaluation.journal import Floats
 
 _ENOUGH = 50
 _FAR = 10.0  # spreads beyond the outer hundredths
@@ -16,10 +16,10 @@ _FEW = 0.01
 
 def refused(world: World) -> list[Finding]:
     """Rows of a file that become no event."""
-    count = sum(world.refused.values())
+    count = sum(world.source.refused.values())
     if not count:
         return []
-    reason, times = world.refused.most_common(1)[0]
+    reason, times = max(world.source.refused.items(), key=lambda pair: pair[1])
     return [
         Finding(
             severity=graded(count, count + len(world.events.time), 0.0, _FEW),
@@ -27,7 +27,7 @@ def refused(world: World) -> list[Finding]:
             count=count,
             of=count + len(world.events.time),
             unit="rows",
-            example=f"{world.examples.get(reason, '')}: {reason} ({times:,} rows)",
+            example=f"{world.source.examples.get(reason, '')}: {reason} ({times:,} rows)",
             rule="an import refuses them, and keeps them with the reason",
             advice="Correct the export, or say which column is which (--map).",
         )
@@ -37,7 +37,7 @@ def refused(world: World) -> list[Finding]:
 def unknown(world: World) -> list[Finding]:
     """Actions that the settings do not name: refused at the door, or, in a log, without weight."""
     numbers, counts = np.unique(world.events.action, return_counts=True)
-    names = [world.names.action(number) for number in numbers.tolist()]
+    names = [world.action(number) for number in numbers.tolist()]
     odd = {name: int(count) for name, count in zip(names, counts, strict=True) if name not in world.known.actions}
     if not odd:
         return []
@@ -61,7 +61,7 @@ def never_done(world: World) -> list[Finding]:
     """Actions that somebody named in the settings and nobody does."""
     if not world.known.own or not len(world.events.action):
         return []
-    done = {world.names.action(number) for number in np.unique(world.events.action).tolist()}
+    done = {world.action(number) for number in np.unique(world.events.action).tolist()}
     idle = sorted(world.known.actions - done)
     if not idle:
         return []
@@ -149,7 +149,7 @@ def implausible(world: World) -> list[Finding]:
     return found
 
 
-def _is_a_mark(values: NDArray[np.float32]) -> bool:
+def _is_a_mark(values: Floats) -> bool:
     """-1 for "not rated" beside values that are else all positive."""
     below = values[values < 0]
     return len(values) >= _ENOUGH and _FEW * len(values) <= len(below) < len(values) and len(np.unique(below)) == 1
@@ -158,10 +158,10 @@ def _is_a_mark(values: NDArray[np.float32]) -> bool:
 def _by_action(world: World) -> Iterator[tuple[str, Longs]]:
     """(name, rows) of every action that happened."""
     for number in np.unique(world.events.action).tolist():
-        yield world.names.action(number), np.flatnonzero(world.events.action == number)
+        yield world.action(number), np.flatnonzero(world.events.action == number)
 
 
-def _valued(world: World) -> Iterator[tuple[str, Longs, NDArray[np.float32]]]:
+def _valued(world: World) -> Iterator[tuple[str, Longs, Floats]]:
     """(name, rows, values) of every action that carries values."""
     for name, rows in _by_action(world):
         rows = rows[~np.isnan(world.events.value[rows])]

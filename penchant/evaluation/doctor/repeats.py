@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penchant.serving.doctor.columns import MINUTE, Finding, Longs, World, graded
+from penchant.evaluation.doctor.world import MINUTE, Finding, Longs, World, graded
 
 _WITHIN = 1.0  # seconds between the two clicks of a double click
 _WARNING, _SERIOUS = 0.005, 0.05

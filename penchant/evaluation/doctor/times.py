@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.kernels import LATE
-from penchant.pipeline.events import FUTURE
-from penchant.serving.doctor.columns import (
+from penchant.evaluation.doctor.world import (
     DAY,
     HOUR,
     MINUTE,
     TOO_EARLY,
     Bools,
-    Events,
     Finding,
     World,
     graded,
     moment,
     span,
 )
+from penchant.evaluation.journal import Journal
+from penchant.kernels import LATE
+from penchant.pipeline.events import FUTURE
 
 TOO_LATE = 1e11  # the year 5138: milliseconds, or finer
 _BEYOND_USUAL = 8.0  # times the usual longest pause
@@ -123,7 +123,7 @@ def late(world: World) -> list[Finding]:
     ]
 
 
-def newest_before(events: Events) -> Times:
+def newest_before(events: Journal) -> Times:
     """The time of each person's newest event up to each event, itself included [n], in the order sent.
 
     Ranks stand for times, so that one running maximum over (person, rank) as whole numbers is exact for everybody.

@@ -1,21 +1,22 @@
-"""What is examined, as arrays, and what an examination finds.
+"""What is examined, a journal and what is known of its items, and what an examination finds.
 
-Notable: an event is 32 bytes here, whatever it is made of, so ten million of them are 320 MB; names stay beside.
-What several examinations need (people's events in time order, how finely times are told) is worked out once.
+Notable: an event is 34 bytes here at most, whatever it is made of, so ten million of them are 340 MB. What several
+examinations need (people's events in time order, how finely times are told) is worked out once.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from penchant.evaluation.journal import Journal
 from penchant.pipeline.events import FUTURE
 
 Severity = Literal["serious", "warning", "note"]
@@ -46,30 +47,12 @@ class Finding(Struct, kw_only=True):
     advice: str
 
 
-class Events(NamedTuple):
-    """Interactions in the order in which they were sent, as arrays [n]; numbers as the names stand in `World`.
-
-    ``offset`` int64 in the log or the files; ``person`` int32; ``item`` int32, -1: words alone; ``action`` int32;
-    ``value`` float32, NaN: none; ``time`` float64 in Unix seconds, NaN: none.
-    """
-
-    offset: Longs
-    person: NDArray[np.int32]
-    item: NDArray[np.int32]
-    action: NDArray[np.int32]
-    value: NDArray[np.float32]
-    time: NDArray[np.float64]
-
-    def where(self, rows: Bools | Longs) -> Events:
-        offset, person, item, action, value, time = self
-        return Events(offset[rows], person[rows], item[rows], action[rows], value[rows], time[rows])
-
-
 class Items(NamedTuple):
     """Items by number [m]. ``key`` int64: a hash of the whole text, 0 where there is none; ``text``: its beginning.
 
-    ``sent``: described at all, not only acted on; ``brought``: with vectors of its own; ``gone`` int64: the offset
-    since which it is removed or unavailable, -1: it is there; ``created`` float64: Unix seconds, NaN: not told.
+    ``sent``: described at all, not only acted on; ``brought``: with vectors of its own; ``gone`` int64: how many
+    events there were when it was removed or became unavailable, -1: it is there; ``created``: Unix seconds, NaN: not
+    told.
     """
 
     sent: Bools
@@ -78,14 +61,6 @@ class Items(NamedTuple):
     brought: Bools
     gone: Longs
     created: NDArray[np.float64]
-
-
-class Names(NamedTuple):
-    """Name of a number."""
-
-    person: Callable[[int], str]
-    item: Callable[[int], str]
-    action: Callable[[int], str]
 
 
 class Known(NamedTuple):
@@ -98,6 +73,20 @@ class Known(NamedTuple):
     unreadable: Callable[[Sequence[str]], float] | None = None
     reads_texts: bool = True
     imported: bool = False
+
+
+def event_number(place: int) -> str:
+    """An event of a log."""
+    return f"event {place}"
+
+
+class Source(NamedTuple):
+    """Where the events come from: a ``place`` in words; of files, how often rows were ``refused`` for a reason, and an
+    example of each."""
+
+    place: Callable[[int], str] = event_number
+    refused: Mapping[str, int] = MappingProxyType({})
+    examples: Mapping[str, str] = MappingProxyType({})
 
 
 class Walk(NamedTuple):
@@ -119,29 +108,23 @@ class Repeats(NamedTuple):
 
 
 class World:
-    """All that is examined. ``now``: Unix seconds; ``refused``: reasons why rows of files could not be read."""
+    """All that is examined: ``events`` in the order in which they were sent, by which items are numbered too; ``now``:
+    Unix seconds."""
 
     def __init__(
-        self,
-        events: Events,
-        items: Items | None,
-        names: Names,
-        known: Known,
-        now: float,
-        refused: Counter[str] | None = None,
-        examples: Mapping[str, str] | None = None,
+        self, events: Journal, items: Items | None, known: Known, now: float, source: Source | None = None
     ) -> None:
-        self.events, self.items, self.names, self.known, self.now = events, items, names, known, now
-        self.refused, self.examples = refused or Counter(), examples or {}
+        self.events, self.items, self.known, self.now = events, items, known, now
+        self.source = source or Source()
 
     @cached_property
-    def timed(self) -> Events:
+    def timed(self) -> Journal:
         """The events that have a time."""
         known = np.isfinite(self.events.time)
         return self.events if known.all() else self.events.where(known)
 
     @cached_property
-    def dated(self) -> Events:
+    def dated(self) -> Journal:
         """The events whose times can be meant: a wrong time makes nobody late, and no item old."""
         time = self.timed.time
         good = (time >= TOO_EARLY) & (time <= self.now + FUTURE)
@@ -189,13 +172,24 @@ class World:
         met = self.events.item[self.events.item >= 0]
         return np.bincount(met, minlength=len(self.items.sent) if self.items else 0).astype(np.int64)
 
-    def event(self, row: int, events: Events | None = None) -> str:
+    def person(self, number: int) -> str:
+        """The name of a number, as those of items and actions below."""
+        return self.events.pools.people[number]
+
+    def item(self, number: int) -> str:
+        return self.events.pools.items[number]
+
+    def action(self, number: int) -> str:
+        return self.events.pools.actions[number]
+
+    def event(self, row: int, events: Journal | None = None) -> str:
         """An event in words."""
         one = self.events if events is None else events
         item = int(one.item[row])
-        what = f"on {self.names.item(item)}" if item >= 0 else "with words"
-        who, action = self.names.person(int(one.person[row])), self.names.action(int(one.action[row]))
-        return f"{who}: {action} {what}, {moment(float(one.time[row]))} (event {int(one.offset[row])})"
+        what = f"on {self.item(item)}" if item >= 0 else "with words"
+        who, action = self.person(int(one.person[row])), self.action(int(one.action[row]))
+        when, place = moment(float(one.time[row])), self.source.place(int(one.place[row]))
+        return f"{who}: {action} {what}, {when} ({place})"
 
 
 def graded(count: int, of: int, warning: float, serious: float) -> Severity:
