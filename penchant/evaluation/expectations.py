@@ -72,8 +72,8 @@ def _trained(report: Report) -> Iterator[str]:
     elif gain.value < 0:
         yield f"Training pays: NDCG@10 {ours:.3f}, better than version 0 {_by(gain)}."
     else:
-        yield (f"Training does not pay yet: NDCG@10 {ours:.3f}, less than version 0 {_by(gain)}. `penchant train` "
-               "would not put it in use.")  # fmt: skip
+        yield (f"Training does not pay yet: NDCG@10 {ours:.3f}, less than version 0 {_by(gain)}. `penchant train` puts "
+               "a version in use only where it beats version 0.")  # fmt: skip
 
 
 def _texts(report: Report) -> Iterator[str]:
@@ -98,12 +98,15 @@ def _freshness(report: Report) -> Iterator[str]:
     fresh = report.staleness[NOW].ndcg10
     costs = {name: report.gains[name] for name in report.staleness if name != NOW}
     sure = [name for name, gain in costs.items() if gain.sure and gain.value > 0]
+    better = [name for name, gain in costs.items() if gain.sure and gain.value < 0]
     pace = _pace(report.gap)
-    if not sure:
+    if better:
+        yield f"Oddly, lists that know less order better here: {', '.join(f'{name} late' for name in better)}."
+    if sure:
+        lost = ", ".join(f"{name} late {costs[name].value / fresh:.0%}" for name in sure)
+        yield f"Freshness matters here. Of version 0's NDCG@10 is lost: {lost}.{pace}"
+    elif not better:
         yield f"That states and counts are up to an hour late does not show on these events.{pace}"
-        return
-    lost = ", ".join(f"{name} late {costs[name].value / fresh:.0%}" for name in sure)
-    yield f"Freshness matters here. Of version 0's NDCG@10 is lost: {lost}.{pace}"
 
 
 def _pace(gap: float | None) -> str:
@@ -119,6 +122,8 @@ def _hourly(report: Report) -> Iterator[str]:
     if gain.sure and gain.value > 0:
         yield (f"The same lists made once an hour reach {theirs:.3f}; made when they are asked for, they are better "
                f"{_by(gain)}.")  # fmt: skip
+    elif gain.sure:
+        yield f"Oddly, lists made once an hour ({theirs:.3f}) order better here, {_by(gain)}."
     else:
         yield f"Lists made once an hour ({theirs:.3f}) cannot be told from lists made when they are asked for."
 

@@ -95,7 +95,7 @@ class _Taking:
             try:
                 self._take(one)
             except InvalidInput as error:
-                self.refused[f"{error.field}: {error.what}"] += 1
+                self.refused[f"{error.field}: {error.what.rstrip('.')}"] += 1
 
     def _take(self, event: Event) -> None:
         if event.kind == "interaction":

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from penchant.evaluation.playing import PENCHANT
 from penchant.evaluation.plots import draw
@@ -18,8 +18,9 @@ class ReplayProgress:
     """Called by `replay` with (what, done, of how many)."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console)
+        count = TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
+        left = TimeRemainingColumn(elapsed_when_finished=True)
+        self._progress = Progress(TextColumn("{task.description:>13}"), BarColumn(24), count, left, console=console)
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, what: str, done: int, of: int) -> None:

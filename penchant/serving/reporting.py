@@ -95,7 +95,8 @@ def _tiles(report: Report) -> str:
     ours, popular = report.lists[VERSION_0], report.lists["popularity"]
     times = f"{ours.ndcg10 / popular.ndcg10:.1f}×" if popular.ndcg10 else "–"
     slow, stale = list(report.staleness.items())[-1]
-    lost = f"{1 - stale.ndcg10 / ours.ndcg10:.0%}" if ours.ndcg10 else "–"
+    shown = ours.ndcg10 > stale.ndcg10 and not report.whole_days  # of whole days, the order within one is not known
+    lost = f"{1 - stale.ndcg10 / ours.ndcg10:.0%}" if shown else "–"
     tiles = [("first", f"{ours.ndcg10:.3f}", "NDCG@10 of version 0, without training"),
              ("", times, "as much as popularity"),
              ("", f"{ours.hr10:.0%}", "of what came next stood in a list of ten"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 import typer
 from msgspec import Struct
 from rich.console import RenderableType
@@ -17,8 +18,9 @@ from penchant.config import Settings, load_settings
 from penchant.errors import InvalidInput, PenchantError
 from penchant.evaluation.asking import Seen
 from penchant.evaluation.expectations import expectations
+from penchant.evaluation.folders import Progress
 from penchant.evaluation.journal import Journal
-from penchant.evaluation.tryout import LEAST, NOW, Options, Report, of_some_people, try_out
+from penchant.evaluation.tryout import LAGS, LEAST, NOW, Options, Report, of_some_people, try_out
 from penchant.parts import NO_ENCODER, encoder_of
 from penchant.pipeline.items import render
 from penchant.serving import screens
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _TRAINED_BY_ITSELF = 1_000_000  # events; more of them take a machine without a GPU too long to be a surprise
 _REASONS = 5
+_WORTH_TELLING = 0.01  # of the events
 
 
 class Dials(NamedTuple):
@@ -74,13 +77,20 @@ def run(parts: Sequence[Part], dials: Dials, scratch: Path) -> tuple[Answer, Tol
         notes += [text for text in (unread, untrained) if text]
         if unread:
             settings.encoder = NO_ENCODER
-        items, options = gathered.items, Options(dials.asked, dials.workers, not unread, dials.seen, dials.seed)
+        items, bars = gathered.items, _labelled(progress)
+        options = Options(dials.asked, dials.workers, not unread, dials.seen, dials.seed)
         del gathered  # of a large log, what was not drawn need not be held any more
-        report = try_out(log, items, settings, options, scratch, progress, None if untrained else trainer)
+        report = try_out(log, items, settings, options, scratch, bars, None if untrained else trainer)
     notes += trainer.notes
     names = ", ".join(part.name for part in parts)
     read = [(part.name, part.what, columns(part)) for part in parts]
     return Answer(report, expectations(report), notes), Told(names, read, notes, _titles(items))
+
+
+def _labelled(progress: Progress) -> Progress:
+    """Bars under the names that the tables use."""
+    names = {NOW: "at once", **{name: f"{name} late" for name in LAGS}}
+    return lambda what, done, of: progress(names.get(what, what), done, of)
 
 
 def columns(part: Part) -> str:
@@ -129,16 +139,31 @@ def _check_used(gathered: Gathered) -> None:
 
 def _refused(gathered: Gathered) -> str:
     reasons = "; ".join(f"{reason} ({count:,})" for reason, count in gathered.refused.most_common(_REASONS))
-    return f"{gathered.refused.total():,} rows could not be read: {reasons}."
+    return f"{gathered.refused.total():,} rows could not be used: {reasons}."
 
 
 def _notes(gathered: Gathered) -> Iterator[str]:
     if gathered.refused:
         yield _refused(gathered)
+    yield from _unnamed(gathered)
     for kind, count in gathered.left_out.items():
         yield f"About {count:,} rows of kind {kind} are not looked at here."
     if gathered.added:
         yield f"Actions that Penchant has no weight for count like a click: {', '.join(gathered.added)}."
+
+
+def _unnamed(gathered: Gathered) -> Iterator[str]:
+    """Two files that write the same ids in two ways fit nowhere, and nothing else would say so."""
+    log, known = gathered.log, {item.item for item in gathered.items}
+    if not known:
+        return
+    strange = np.array([name not in known for name in log.pools.items], np.bool_)
+    of_items = log.item[log.item >= 0]
+    share = float(strange[of_items].mean()) if len(of_items) else 0.0
+    if share >= _WORTH_TELLING:
+        example = log.pools.items[int(of_items[strange[of_items]][0])]
+        yield (f"{share:.0%} of the events are on items that the items' file does not name, {example} among them: of "
+               "those there is nothing to read. Do both files use the same ids?")  # fmt: skip
 
 
 def _of_people(whole: Journal, kept: Journal) -> Iterator[str]:

@@ -203,12 +203,26 @@ def test_the_tab_separated_files_with_typed_columns_are_understood(tmp_path: Pat
         ("2020-01-01 00:00:00 UTC", "ISO 8601", 1577836800.0),
         ("2020-01-01T01:00:00.500+01:00", "ISO 8601", 1577836800.5),
         ("2020-01-01T00:00:00Z", "ISO 8601", 1577836800.0),
+        ("31.12.2019", "day/month/year", 1577750400.0),
+        ("31/12/2019 13:05", "day/month/year", 1577797500.0),
+        ("12/31/2019 1:05:10 PM", "month/day/year", 1577797510.0),
+        ("12/31/2019 12:00:00 am", "month/day/year", 1577750400.0),
     ],
 )
 def test_the_unit_of_time_is_recognised_and_shown(tmp_path: Path, written: str, unit: str, seconds: float) -> None:
     part = only(write(tmp_path / "log.csv", "uid,sku,ts", f"u,i,{written}", f"u,j,{written}"))
     assert part.mapping == {"user": "uid", "item": "sku", "time": f"ts ({unit})", "action": '"click"'}
     assert events(part)[0].time == pytest.approx(seconds)
+
+
+def test_where_day_and_month_could_be_either_it_must_be_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.csv", "user,item,date", "u,i,11/12/2019", "u,j,03/04/2019", "u,k,31/31/2019")
+    with pytest.raises(InvalidInput, match="day/month/year") as error:
+        plan(path)
+    assert error.value.value == "11/12/2019"
+    told = only(path, mapping={"time": "date (day/month/year)"})
+    assert [event.item for event in events(told)] == ["j", "i"]
+    assert [bad.value for bad in refused(told)] == ["31/31/2019"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -421,7 +435,7 @@ def test_a_gzipped_file_that_is_cut_off_is_corrupt(tmp_path: Path) -> None:
         (b"", "CSV or TSV with a header"),
         (b"hello\nworld\n", "JSON lines"),
         (b"PK\x03\x04rest", "Unzip it"),
-        (b"PAR1\x00\x00", "UTF-8"),
+        (b"\x89PNG\x00\x00", "UTF-8"),
         (b'[{"user": 1}]', "one object a line"),
         (b'{\n "user": 1\n}', "one object a line"),
         (b"a,b\n1,2\n", "user=COLUMN"),
@@ -517,7 +531,10 @@ def test_rows_of_several_lines_are_sorted_whole(tmp_path: Path) -> None:
 
 def test_a_time_in_another_unit_than_the_files_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", "user,item,time", *["u,i,1577836800"] * 20, "u,i,1577836800000", "u,i,-5")
-    assert [bad.value for bad in refused(only(path))] == ["1577836800000", "-5"]
+    found = refused(only(path))
+    assert [bad.value for bad in found] == ["1577836800000", "-5"]
+    assert found[0].detail == "a time is expected (seconds), and this looks like milliseconds"
+    assert found[1].detail == "a time is expected (seconds)"
 
 
 def test_refused_rows_are_written_down(tmp_path: Path) -> None:

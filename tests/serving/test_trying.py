@@ -99,6 +99,13 @@ def test_titles_of_an_item_file_are_shown_beside_their_ids(penchant: Penchant, l
     assert re.search(r"Film number \d+ \(i\d+\)", (tmp_path / "penchant-try.html").read_text())
 
 
+def test_items_under_other_ids_than_the_events_are_told(penchant: Penchant, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text(csv("item_id,title", [(f"I{k}", f"Film {k}") for k in range(SIZE)]))
+    code, told, _ = penchant("try", str(log), "items.csv", "--no-train", "--no-texts", "--json")
+    assert code == 0
+    assert any(note.startswith("100% of the events are on items") for note in json.loads(told)["notes"])
+
+
 def test_columns_can_be_named_and_a_dry_run_stops_there(penchant: Penchant, log: Path, tmp_path: Path) -> None:
     (tmp_path / "odd.csv").write_text(csv("who,what,when_ms", [(u, i, t * 1000) for u, i, t in rows()]))
     words = ["--map", "user=who", "--map", "item=what", "--map", "time=when_ms"]
@@ -119,7 +126,7 @@ def test_json_lines_that_are_events_already_are_tried_and_what_is_not_looked_at_
     assert code == 0
     said = " ".join(answer["notes"])
     assert "1 rows of kind erasure" in said
-    assert "time: a time is needed. (1)" in said
+    assert "time: a time is needed (1)" in said
     assert "count like a click: purchase" in said
 
 
@@ -136,7 +143,7 @@ def test_json_lines_that_are_events_already_are_tried_and_what_is_not_looked_at_
         (csv("user_id,item_id,timestamp", [("ann", f"i{k}", k) for k in range(200)]), "all events are of one person"),
         (csv("user_id,item_id,timestamp", [(u, i, 1_600_000_000) for u, i, _ in rows()]), "happened at the same time"),
         (csv("item_id,title", [(f"i{k}", f"Film {k}") for k in range(200)]), "none of the files holds events"),
-        (csv("user_id,item_id,timestamp", [(u, i, 9_000_000_000) for u, i, _ in rows()]), "in the future. (800)"),
+        (csv("user_id,item_id,timestamp", [(u, i, 9_000_000_000) for u, i, _ in rows()]), "in the future (800)"),
         ("one line of words\nand another\n", "not cut into columns"),
         ("\0\0\0\0", "not text in utf-8"),
     ],
@@ -232,7 +239,7 @@ def test_parquet_is_tried_as_the_same_rows_in_csv_are(penchant: Penchant, log: P
     assert is_parquet(tmp_path / "log.parquet")
     code, told, beside = penchant("try", "log.parquet", "--no-train", "--json")
     assert code == 0
-    assert "time: ts (microseconds)" in " ".join(beside.split())
+    assert "time: ts (ISO 8601)" in " ".join(beside.split())
     found = json.loads(told)["report"]
     assert found == json.loads(penchant("try", str(log), "--no-train", "--json")[1])["report"]
 

@@ -19,6 +19,7 @@ from penchant.evaluation.doctor.world import SEVERITIES, Finding, World
 Examination = Callable[[World], list[Finding]]
 
 EXAMINATIONS: tuple[Examination, ...] = (
+    actions.nothing,
     actions.refused,
     times.without_time,
     times.units,

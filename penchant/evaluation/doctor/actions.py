@@ -34,6 +34,25 @@ def refused(world: World) -> list[Finding]:
     ]
 
 
+def nothing(world: World) -> list[Finding]:
+    """Nothing that anybody did: then nearly all rules have nothing to look at."""
+    if len(world.events) or world.source.refused:
+        return []
+    return [
+        Finding(
+            severity="warning",
+            name="no events",
+            count=0,
+            of=0,
+            unit="events",
+            example="not one that says what a person did",
+            rule="clicks, purchases, ratings, searches",
+            advice="Give a file of them too, with a column of people, one of items and one of times. A file that is "
+            "one, but was read as items: --map user=COLUMN.",
+        )
+    ]
+
+
 def unknown(world: World) -> list[Finding]:
     """Actions that the settings do not name: refused at the door, or, in a log, without weight."""
     numbers, counts = np.unique(world.events.action, return_counts=True)

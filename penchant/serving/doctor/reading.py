@@ -113,7 +113,7 @@ class _Taking:
             try:
                 self._events.add(one, place)
             except InvalidInput as error:
-                self._refuse(place, f"{error.field}: {error.what}", error.value)
+                self._refuse(place, f"{error.field}: {error.what.rstrip('.')}", error.value)
 
     def _refuse(self, place: int, reason: str, value: str) -> None:
         self._refused[reason] += 1

@@ -117,7 +117,7 @@ def _what(sample: Sample, found: Mapping[str, str]) -> What:
 
 
 def _no_column(sample: Sample, word: str, what: str) -> InvalidInput:
-    out = "Map them as user=COLUMN, item=COLUMN; the first line must hold the columns' names."
+    out = "Name them: --map user=COLUMN --map item=COLUMN; the first line must hold the columns' names."
     return InvalidInput(what, field=word, value=", ".join(sample.layout.columns), way_out=out)
 
 
@@ -239,10 +239,8 @@ def _check_no_time(sample: Sample, columns: Iterable[str]) -> None:
     for column in columns:
         odd = next((value for value in sample.values(column) if value not in NOTHING), None)
         if odd is not None:
-            out = (
-                f"Write {column} as Unix seconds or ISO 8601, say time='{column} (month/day/year)' where it is that, "
-                'name another column, or leave it out with time="".'
-            )
+            order = f"say --map 'time={column} (month/day/year)', or (day/month/year)"
+            out = f"Write {column} as Unix seconds or ISO 8601; where it is a date, {order}; or name another column."
             raise InvalidInput("not a time that can be recognised.", field="time", value=odd, way_out=out)
 
 

@@ -28,7 +28,7 @@ from penchant.serving.importers.parts import (
     text,
 )
 from penchant.serving.importers.records import Key, cells, rows
-from penchant.serving.importers.times import UNITS, Clock, clock
+from penchant.serving.importers.times import UNITS, Clock, clock, guess_unit
 from penchant.types import Event, Scalar
 
 Build = Callable[[int, bytes], Event]
@@ -222,7 +222,8 @@ def _teller(part: Part) -> Callable[[str], float | None]:
         try:
             return tell(cell)
         except (ValueError, OverflowError):
-            raise Bad("time", cell, expected) from None
+            other = guess_unit([cell])
+            raise Bad("time", cell, f"{expected}, and this looks like {other}" if other else expected) from None
 
     return strict
 
