@@ -19,8 +19,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 
 
-def blocks(kind: str) -> list[str]:
-    parts = README.split("```")[1::2]
+def blocks(kind: str, text: str = README) -> list[str]:
+    parts = text.split("```")[1::2]
     return [body for part in parts for name, _, body in [part.partition("\n")] if name == kind]
 
 
@@ -39,10 +39,12 @@ def test_the_program_in_the_readme_runs_and_says_what_comes_next(
     assert said.getvalue().strip() == "['moon'] 3"
 
 
-def test_every_command_of_the_readme_exists_with_its_options() -> None:
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "try.md"], ids=lambda path: path.name)
+def test_every_command_exists_with_its_options(document: Path) -> None:
     commands = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     model = commands.pop("model").commands
-    lines = [line.split("#")[0] for block in blocks("") for line in block.splitlines()]
+    told = document.read_text(encoding="utf-8")
+    lines = [line.split("#")[0] for block in blocks("", told) for line in block.splitlines()]
     used = [shlex.split(line)[1:] for line in lines if line.startswith("penchant ")]
     assert used
     for name, *words in used:
