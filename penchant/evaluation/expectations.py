@@ -13,13 +13,14 @@ from penchant.evaluation.tryout import HOURLY, NO_TEXTS, NOW, TRAINED, VERSION_0
 
 _FEW_PEOPLE, _FEW_EVENTS = 30, 200
 _WIDE = 0.5  # of the figure itself
+_MANY = 0.2  # of the later events
 _SIGNALS = [name for name in BASELINES if name != "popularity"]
 
 
 def expectations(report: Report) -> list[str]:
     """Sentences, the most important first."""
     return [*_enough(report), *_popularity(report), *_simple(report), *_trained(report), *_texts(report),
-            *_freshness(report), *_hourly(report), *_newcomers(report)]  # fmt: skip
+            *_freshness(report), *_hourly(report), *_repeats(report), *_newcomers(report)]  # fmt: skip
 
 
 def too_little(report: Report) -> bool:
@@ -126,6 +127,13 @@ def _hourly(report: Report) -> Iterator[str]:
         yield f"Oddly, lists made once an hour ({theirs:.3f}) order better here, {_by(gain)}."
     else:
         yield f"Lists made once an hour ({theirs:.3f}) cannot be told from lists made when they are asked for."
+
+
+def _repeats(report: Report) -> Iterator[str]:
+    share = report.repeated / report.later
+    if share >= _MANY:
+        yield (f"{share:.0%} of the later events are on what the person had met before: lists hide that, so it was not "
+               "asked. Where people come back to the same things, ask for those too: --seen allow.")  # fmt: skip
 
 
 def _newcomers(report: Report) -> Iterator[str]:

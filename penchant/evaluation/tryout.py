@@ -79,7 +79,7 @@ class Report(Struct):
     """What was found. Times are Unix seconds.
 
     later       events after the split; ``askable`` of them could be asked, ``asked`` were, of ``asked_people``
-    repeated    of the later events: on items that the person had met before, which lists hide
+    repeated    of the later events: on items that the person had met before, where lists hide those (else 0)
     newcomers   share of the events asked for that are the first ever of their person
     gap         median seconds between an event asked for and the same person's one before; None without any
     whole_days  whether no event tells the time of the day
@@ -179,7 +179,7 @@ def _runs(options: Options) -> list[Run]:
 
 
 class _Chosen(NamedTuple):
-    """``repeated``: later events on items met before; ``askable``: how many could be asked."""
+    """``repeated``: later events that lists hide; ``askable``: how many could be asked."""
 
     questions: Questions
     repeated: int
@@ -197,10 +197,8 @@ def _choose(log: Journal, first: int, settings: Settings, options: Options) -> _
     """Of the events from ``first`` on: those on items, of actions that approve, and not on what lists hide."""
     later = log[first:]
     approves = np.array([settings.actions[name].weight > 0 for name in log.pools.actions], np.bool_)
-    again = _repeated(log)[first:]
-    askable = (later.item >= 0) & approves[later.columns.action]
-    if options.seen == "ever":
-        askable &= ~again
+    again = _repeated(log)[first:] if options.seen == "ever" else np.zeros(len(later), np.bool_)
+    askable = (later.item >= 0) & approves[later.action] & ~again
     rows = np.flatnonzero(askable)
     if not len(rows):
         raise InvalidInput(

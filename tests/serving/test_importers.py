@@ -219,7 +219,7 @@ def test_where_day_and_month_could_be_either_it_must_be_told(tmp_path: Path) -> 
     path = write(tmp_path / "log.csv", "user,item,date", "u,i,11/12/2019", "u,j,03/04/2019", "u,k,31/31/2019")
     with pytest.raises(InvalidInput, match="day/month/year") as error:
         plan(path)
-    assert error.value.value == "11/12/2019"
+    assert error.value.value == "'11/12/2019'"
     told = only(path, mapping={"time": "date (day/month/year)"})
     assert [event.item for event in events(told)] == ["j", "i"]
     assert [bad.value for bad in refused(told)] == ["31/31/2019"]
