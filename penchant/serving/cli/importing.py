@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penchant.serving.importers import Part
 
 What = Literal["items", "users", "events"]
-PATHS = "CSV, TSV or JSON lines, each also .gz; Parquet; a folder of them; MovieLens."
+PATHS = "CSV, TSV or JSON lines, each also .gz; Parquet; a folder of them; MovieLens or MIND."
 WhatOption = Annotated[What | None, typer.Option(help="What the file holds. Left out: guessed.")]
 Map = Annotated[
     list[str] | None,

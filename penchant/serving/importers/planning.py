@@ -17,7 +17,7 @@ from penchant.serving.importers.columns import Wish
 from penchant.serving.importers.mind import is_mind, mind_part
 from penchant.serving.importers.movielens import is_movielens, movielens_part
 from penchant.serving.importers.parts import Part, What
-from penchant.serving.importers.tables import SUFFIXES, first_time, table_part
+from penchant.serving.importers.tables import SUFFIXES, WAY_OUT, first_time, table_part
 
 _ORDER = {"items": 0, "users": 1, "events": 2}
 
@@ -51,10 +51,12 @@ def survey(path: Path, wish: Wish) -> tuple[list[Part], dict[str, str]]:
     _check_folder(path, wish)
     parts, left_out = _parts(path, wish)
     if not parts:
-        out = "Give CSV or TSV with a header line, JSON lines (each also .gz), Parquet, or a folder of MovieLens or MIND."
+        out = (
+            "Give CSV or TSV with a header line, JSON lines (each also .gz), Parquet, or a folder of MovieLens or MIND."
+        )
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         what = f"no file in it could be understood ({reasons})." if reasons else "no table in it."
-        raise InvalidInput(what, field="path", value=path.name, way_out=out)
+        raise InvalidInput(what, field="path", value=path.name, way_out=WAY_OUT)
     return _ranked(parts), left_out
 
 

@@ -43,7 +43,7 @@ _BOM = b"\xef\xbb\xbf"
 _TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")
 _TEXTS = re.compile(r"title|name|text|review|description")
 _MILLISECONDS = 1e11
-_WAY_OUT = "Give CSV or TSV with a header line, JSON lines (each also .gz), Parquet, or a folder of MovieLens or MIND."
+WAY_OUT = "Give CSV or TSV with a header line, JSON lines (each also .gz), Parquet, or a folder of MovieLens or MIND."
 
 
 def table_part(path: Path, wish: Wish) -> Part:
@@ -77,7 +77,7 @@ def first_time(part: Part) -> float:
 
 def _guessed(path: Path, sample: Sample, wish: Wish) -> Guess:
     if not sample.rows:
-        raise InvalidInput("there is no row in it.", field="path", value=path.name, way_out=_WAY_OUT)
+        raise InvalidInput("there is no row in it.", field="path", value=path.name, way_out=WAY_OUT)
     for name in sample.layout.columns if sample.layout.delimiter else ():
         if name and sample.values(name).count(name) > _REPEATED * len(sample.rows):
             what = "its first line seems to hold values, not the names of the columns."
@@ -87,11 +87,11 @@ def _guessed(path: Path, sample: Sample, wish: Wish) -> Guess:
 
 def _check_text(path: Path, head: bytes) -> None:
     if not head.strip():
-        raise InvalidInput("the file is empty.", field="path", value=path.name, way_out=_WAY_OUT)
+        raise InvalidInput("the file is empty.", field="path", value=path.name, way_out=WAY_OUT)
     if head.startswith(b"PK"):
         raise InvalidInput("a zip archive.", field="path", value=path.name, way_out="Unzip it, then give the folder.")
     if b"\0" in head:
-        raise InvalidInput("not text in UTF-8.", field="path", value=path.name, way_out=f"Save it as UTF-8. {_WAY_OUT}")
+        raise InvalidInput("not text in UTF-8.", field="path", value=path.name, way_out=f"Save it as UTF-8. {WAY_OUT}")
     if head.lstrip()[:1] == b"[":
         out = "Write one object a line, as jq -c '.[]' does."
         raise InvalidInput("one JSON array.", field="path", value=path.name, way_out=out)
@@ -110,7 +110,7 @@ def _cut(path: Path, file: BinaryIO, start: int) -> Layout:
     best = max((_agreement(lines, mark), mark) for mark in ("|", ";", "\t", ","))
     if best[0] == 0.0:
         what = "no table: its first line is not cut into columns by comma, tab, semicolon or bar."
-        raise InvalidInput(what, field="path", value=path.name, way_out=_WAY_OUT)
+        raise InvalidInput(what, field="path", value=path.name, way_out=WAY_OUT)
     layout = Layout(delimiter=best[1])
     beginning = b"".join(lines)
     header = next(raw for _, raw in file_order(cast(BinaryIO, BytesIO(beginning)), layout))
@@ -162,7 +162,7 @@ def _of_json(path: Path, raws: Sequence[bytes], layout: Layout, wish: Wish) -> t
     """The layout with the columns; or, of lines that are events already, with none and what they are."""
     objects = [found for raw in raws if (found := _object(raw)) is not None]
     if not objects:
-        out = f"Write one object a line. {_WAY_OUT}"
+        out = f"Write one object a line. {WAY_OUT}"
         raise InvalidInput("not JSON lines.", field="path", value=path.name, way_out=out)
     events = [event for raw in raws if (event := _event(raw)) is not None]
     if not wish.mapping and len(events) > len(raws) / 2:
