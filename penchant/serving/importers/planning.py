@@ -51,9 +51,6 @@ def survey(path: Path, wish: Wish) -> tuple[list[Part], dict[str, str]]:
     _check_folder(path, wish)
     parts, left_out = _parts(path, wish)
     if not parts:
-        out = (
-            "Give CSV or TSV with a header line, JSON lines (each also .gz), Parquet, or a folder of MovieLens or MIND."
-        )
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         what = f"no file in it could be understood ({reasons})." if reasons else "no table in it."
         raise InvalidInput(what, field="path", value=path.name, way_out=WAY_OUT)
