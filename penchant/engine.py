@@ -219,13 +219,15 @@ class Engine:
         with self.lock:
             if self._half_done:
                 return
-            taken, since = self.parts.taken(), self._since_snapshot
+            recounted, since = self.parts.recounted, self._since_snapshot
+            taken = self.parts.taken()
             self._taken, self._since_snapshot = self._taken + 1, 0
             number = self._taken
         try:
             self._write_snapshot(number, taken)
         except BaseException:
             self._since_snapshot += since
+            self.parts.recounted |= recounted
             raise
 
     def _write_snapshot(self, number: int, taken: Taken) -> None:

@@ -46,7 +46,8 @@ def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranke
 def like_item(parts: Parts, query: Query, item: int) -> Ranked:
     """Items near this one in content, followed by it, met together with it."""
     vector = parts.version.likeness(parts.index.vector[item][None])[0]
-    asked = Asked(vector, np.array([item], np.int64), query.time or 0.0, 1, -1, parts.log.contexts.bits(query.context))
+    context = parts.log.contexts.bits(query.context)
+    asked = Asked(vector, np.array([item], np.int64), float(query.time or 0.0), 1, -1, context)
     return _ranked(parts, query, asked, np.array([item], np.int32), None)
 
 

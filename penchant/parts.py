@@ -119,7 +119,7 @@ class Parts:
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
         recent = self.states.recent(person, self.positive.view(np.bool_))
         context = self.log.contexts.bits(query.context)
-        asked = Asked(vector, recent, query.time or 0.0, self.states.depth(person), person, context)
+        asked = Asked(vector, recent, float(query.time or 0.0), self.states.depth(person), person, context)
         if self.seen(query) == "ever":
             return asked
         own, actions = self.states.own(person)

@@ -50,9 +50,11 @@ class Asker:
                 parts.states.replace(self._guest, history)
                 hidden = {self._items.name(item) for item in history.item.tolist() if item >= 0}
             parts.retrieval.unheard = person
-            names = self._list(GUEST, event.time, hidden if self._seen == "ever" else ())
-            parts.retrieval.unheard = -1
-            parts.states.clear(self._guest)
+            try:
+                names = self._list(GUEST, event.time, hidden if self._seen == "ever" else ())
+            finally:
+                parts.retrieval.unheard = -1
+                parts.states.clear(self._guest)
         return self._place(names, event.item), self._numbers(names)
 
     def future(self, user: str | None, moment: float, items: Collection[str]) -> tuple[list[int], Listed]:

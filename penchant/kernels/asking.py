@@ -69,9 +69,7 @@ def gather(
     outgoing_recent: Doubles,
     one: float,
     totals: Ints,
-    recent: Longs,
-    own: Longs,
-    weights: Floats,
+    asked: Asked,
     decay_t: float,
     decay_n: float,
     shrunk: Floats,
@@ -83,9 +81,9 @@ def gather(
     decayed counts, in which ``one`` is what a transition of this moment weighs.
     Neighbour: sum over k < ASKED of decay_n^k co(i_k, j) / ((n_i + 10) (n_j + 10))^power, a shrunk cosine at power
     1/2; ``shrunk`` is the table of (n + 10)^-power, since a power costs as much as all else here together. Together:
-    the same of meetings within one session. Own: the sum of the ``weights`` of what the person did with j.
+    the same of meetings within one session. Own: the sum of the weights of what the person did with j.
     """
-    n = 0
+    recent, own, n = asked.recent, asked.own, 0
     for k in range(min(len(recent), ASKED)):
         item = recent[k]
         if k < WINDOW:
@@ -106,7 +104,7 @@ def gather(
         scratch.sums[chosen[k], TOGETHER] *= share
     for k in range(len(own)):
         n = _spoken_for(scratch, mark, own[k], n, chosen)
-        scratch.sums[own[k], OWN] += weights[k]
+        scratch.sums[own[k], OWN] += asked.weights[k]
     return n
 
 
@@ -118,7 +116,9 @@ def gather_similar(
     history: Ints,
     length: Ints,
     totals: Ints,
-    asked: tuple[int, int, Longs, float],
+    asked: Asked,
+    unheard: int,
+    decay: float,
     shrunk: Floats,
     likeness: Floats,
     met: Longs,
@@ -127,21 +127,20 @@ def gather_similar(
 ) -> int:
     """Sum what similar people met last, into the items spoken for ``chosen[:n]``; returns how many there are then.
 
-    ``asked``: two people who are not listened to (the one who asks, and another or -1), the recent items newest first,
-    their decay. How alike person v is: sum over the recent items k < ASKED whose audience v is in, of
-    decay^k (n_k + 10)^-power; a cosine of recency-weighted sessions but for their lengths (vector session-kNN, Ludewig
-    & Jannach 2018). Similar: how alike those of the `ALIKE` most alike people are, summed, who met j among their last
-    `NEAR` items. ``likeness`` [people, 1]: zeros, and left so; ``met``: room for ASKED * AUDIENCE people.
+    How alike person v is: sum over the recent items k < ASKED whose audience v is in, of decay^k (n_k + 10)^-power; a
+    cosine of recency-weighted sessions but for their lengths (vector session-kNN, Ludewig & Jannach 2018). Neither who
+    asks nor the person ``unheard`` (or -1) is listened to. Similar: how alike those of the `ALIKE` most alike people
+    are, summed, who met j among their last `NEAR` items. ``likeness`` [people, 1]: zeros, and left so; ``met``: room
+    for ASKED * AUDIENCE people.
     """
-    person, unheard, recent, decay = asked
-    found = 0
+    recent, found = asked.recent, 0
     for k in range(min(len(recent), ASKED)):
         item = recent[k]
         share = decay**k * shrunk[min(totals[item], len(shrunk) - 1)]
         end = audience.start[item] + audience.size[item]
         for at in range(max(audience.start[item], end - AUDIENCE), end):
             other = audience.ids[at]
-            if other in (person, unheard):
+            if other in (asked.person, unheard):
                 continue
             if likeness[other, 0] == 0.0:
                 met[found] = other
@@ -250,13 +249,11 @@ def features(
     scratch: Scratch,
     candidates: Longs,
     vectors: Floats,
-    asked: Floats,
+    asked: Asked,
     popular: Doubles,
     popular_in: Doubles,
-    context: int,
     decay: float,
     created: Doubles,
-    now: float,
     half_life: float,
     floor_t: float,
     floor_n: float,
@@ -265,16 +262,16 @@ def features(
     """Absolute features [candidates, 10], the product of vectors and `models.fusion.COUNTED`."""
     for k in range(len(candidates)):
         item = candidates[k]
-        out[k, 0] = dot(vectors, item, asked)
+        out[k, 0] = dot(vectors, item, asked.vector)
         out[k, 1] = _log1p(scratch.sums[item, TRANSITION] / floor_t)
         out[k, 2] = _log1p(scratch.sums[item, NEIGHBOUR] / floor_n)
         out[k, 3] = _log1p(popular[item] * decay)
-        age = max(0.0, now - created[item]) / half_life
+        age = max(0.0, asked.time - created[item]) / half_life
         out[k, 4] = 2.0**-age if age < STALE else 0.0
         out[k, 5] = _log1p(scratch.sums[item, RECENT] / floor_t)
         out[k, 6] = _log1p(scratch.sums[item, TOGETHER] / floor_n)
         out[k, 7] = _log1p(scratch.sums[item, SIMILAR] / floor_n)
-        out[k, 8] = _log1p(_popular_here(popular_in, item, context) * decay) if context else 0.0
+        out[k, 8] = _log1p(_popular_here(popular_in, item, asked.context) * decay) if asked.context else 0.0
         own = scratch.sums[item, OWN]
         out[k, 9] = _log1p(own) - _log1p(-own)
 

@@ -161,6 +161,7 @@ def rate(
     raters: Rows,
     sums: Doubles,
     ratings: Ints,
+    whole: Doubles,
     people: Longs,
     items: Longs,
     values: Doubles,
@@ -168,8 +169,8 @@ def rate(
 ) -> int:
     """Take ratings (in log order) into the tables; a later one of a person and an item takes the place of the earlier.
 
-    ``sums, ratings`` [items]: of the values, and how many. Stops early when an arena may overflow, as `count` does;
-    returns how many were handled.
+    ``sums, ratings`` [items]: of the values, and how many; ``whole`` [2]: both of all items. Stops early when an arena
+    may overflow, as `count` does; returns how many were handled.
     """
     for e in range(len(people)):
         person, item, size = people[e], items[e], rated.size[people[e]]
@@ -178,6 +179,7 @@ def rate(
         at = _find(rated, rated.start[person], size, item)
         if at >= 0:
             sums[item] += values[e] - rated.extra[at]
+            whole[0] += values[e] - rated.extra[at]
             rated.extra[at] = values[e]
             continue
         if size == rated.capacity[person]:
@@ -186,18 +188,20 @@ def rate(
         rated.ids[at], rated.extra[at], rated.size[person] = item, values[e], size + 1
         sums[item] += values[e]
         ratings[item] += 1
+        whole[0], whole[1] = whole[0] + values[e], whole[1] + 1
         _enter(raters, item, person, times[e])
     return len(people)
 
 
 @jit
-def unrate(rated: Rows, raters: Rows, sums: Doubles, ratings: Ints, person: int) -> bool:
+def unrate(rated: Rows, raters: Rows, sums: Doubles, ratings: Ints, whole: Doubles, person: int) -> bool:
     """Take all ratings of a person out; whether somebody evicted before is missed among the raters now."""
     start, size = rated.start[person], rated.size[person]
     missed = False
     for at in range(start, start + size):
         sums[rated.ids[at]] -= rated.extra[at]
         ratings[rated.ids[at]] -= 1
+        whole[0], whole[1] = whole[0] - rated.extra[at], whole[1] - 1
         missed |= leave(raters, person, rated.ids[at : at + 1].astype(np.int64))
     rated.size[person] = 0
     return missed

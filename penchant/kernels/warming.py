@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from penchant.kernels import asking, counting, rating, rings
+from penchant.kernels.asking import Asked
 from penchant.kernels.counting import NEAR, Rows, Tables
 from penchant.kernels.shared import WINDOW
 
@@ -43,8 +44,8 @@ def _warm_counting() -> None:
     counting.leave(rows, 0, longs)
     for one in (rows, wide):
         counting.compact(one, one)
-    counting.rate(rows, rows, doubles, ints, longs, longs, doubles, doubles)
-    counting.unrate(rows, rows, doubles, ints, 0)
+    counting.rate(rows, rows, doubles, ints, np.zeros(2), longs, longs, doubles, doubles)
+    counting.unrate(rows, rows, doubles, ints, np.zeros(2), 0)
     rating.foretell(rows, rows, doubles, ints, 0.0, 0, longs, doubles, doubles.copy())
 
 
@@ -59,15 +60,14 @@ def _warm_asking() -> None:
     scratch, rows, wide = asking.new_scratch(_HEIGHT), _rows(), _rows(np.int32)
     longs, ints, bytes_ = np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.uint8)
     floats, doubles, room = np.zeros(1, np.float32), np.zeros(1), np.zeros(4, np.int64)
-    asking.gather(scratch, 1, rows, wide, longs, doubles, 1.0, ints, longs, longs, floats, 0.5, 0.5, floats, room)
-    asking.gather_similar(scratch, 1, rows, np.zeros((1, NEAR), np.int32), ints, ints, (0, -1, longs, 0.5), floats,
+    asked = Asked(floats, longs, 0.0, 0, 0, 0)
+    asking.gather(scratch, 1, rows, wide, longs, doubles, 1.0, ints, asked, 0.5, 0.5, floats, room)
+    asking.gather_similar(scratch, 1, rows, np.zeros((1, NEAR), np.int32), ints, ints, asked, -1, 0.5, floats,
                           np.zeros((1, 1), np.float32), longs, 0, room)  # fmt: skip
     asking.union(scratch, 1, longs, 1, room, 0)
     asking.strongest(scratch.sums, asking.TRANSITION, longs, 1, 1)
     vectors, out = np.zeros((1, 1), np.float32), np.zeros((1, _FEATURES), np.float32)
-    asking.features(
-        scratch, longs, vectors, floats, doubles, np.zeros((1, 1)), 0, 1.0, doubles, 0.0, 1.0, 1.0, 1.0, out
-    )
+    asking.features(scratch, longs, vectors, asked, doubles, np.zeros((1, 1)), 1.0, doubles, 1.0, 1.0, 1.0, out)
     ends = np.ones(_FEATURES, np.float32)
     asking.add_up(out, ends, ends, np.zeros((_FEATURES, 2), np.float32), out.copy(), np.zeros(1, np.float32))
     asking.reasons(scratch, 1, longs, bytes_, ints, np.zeros(0, np.uint8), bytes_.copy())

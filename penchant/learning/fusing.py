@@ -32,9 +32,7 @@ Longs = NDArray[np.int64]
 KEPT = 200  # candidates of a question, the best by the lines: what is far behind teaches nothing
 GAIN = 0.005  # of NDCG@10, by which curves must be better than lines
 LEAST, MOST = 500, 4000  # answered questions to fit curves to
-FREE = frozenset(
-    {"popularity", "freshness", "context_popularity"}
-)  # more of it may speak against an item; of all else it never does
+FREE = {"popularity", "freshness", "context_popularity"}  # more of it may speak against an item; of all else, never
 _DEPTHS = [0, 1, 4, 16, DEPTHS - 1]
 _PIECES = 6
 _SMOOTH = 1e-3  # how dearly slopes that differ between neighbouring pieces or depths are bought
@@ -145,7 +143,7 @@ def gains(examples: Examples, fusion: Fusion) -> NDArray[np.float64]:
 
 
 def fit(examples: Examples, lines: Fusion) -> Fusion:
-    """Curves that make what came likeliest among its candidates; deterministic."""
+    """Curves that make what came likeliest among its candidates; deterministic. What never varied says nothing."""
     answered = _thinned(examples.of(examples.answer >= 0))
     low, high = _ends(answered.features)
     ramps = torch.from_numpy(_ramps(answered.features, low, high))
@@ -171,7 +169,9 @@ def fit(examples: Examples, lines: Fusion) -> Fusion:
         return loss
 
     optimizer.step(closure)
-    return structs.replace(lines, depths=list(_DEPTHS), curves=_curves(rises().detach().numpy(), low, high, lines))
+    varied = answered.features.max(0) > answered.features.min(0)
+    slopes = rises().detach().numpy() * varied[:, None]
+    return structs.replace(lines, depths=list(_DEPTHS), curves=_curves(slopes, low, high, lines))
 
 
 def _thinned(examples: Examples) -> Examples:

@@ -22,6 +22,7 @@ DENSE, TRANSITIONS, NEIGHBOURS, PEOPLE, POPULAR, FRESH = 150, 200, 200, 50, 100,
 IN_CONTEXT = 50
 MORE = 2000  # seen items that the dense source makes up for
 WITHIN_CONDITION = 500
+_NOTHING = np.empty(0, np.int64)
 _SCANNED = 20_000
 _LEAST = 1e-300  # of a decay: what is older than that is nothing
 _COUNTED = 1 << 16  # an item met more often counts as met so often
@@ -79,9 +80,7 @@ class Retrieval:
             counts.outgoing_recent,
             1.0 / max(counts.decay(asked.time), _LEAST),
             counts.totals,
-            asked.recent,
-            asked.own,
-            asked.weights,
+            asked,
             self._fusion.transition_decay,
             self._fusion.neighbour_decay,
             self._shrunk,
@@ -101,7 +100,9 @@ class Retrieval:
             counts.history,
             counts.length,
             counts.totals,
-            (asked.person, self.unheard, asked.recent, self._fusion.neighbour_decay),
+            asked,
+            self.unheard,
+            self._fusion.neighbour_decay,
             self._shrunk,
             self._likeness,
             self._met,
@@ -146,14 +147,15 @@ class Retrieval:
         return popular[popular < self.index.items]
 
     def _popular_in(self, context: int) -> Longs:
+        if not context:
+            return _NOTHING
         bits = [bit for bit in range(context.bit_length()) if context >> bit & 1]
-        parts = [self.counts.most_popular(IN_CONTEXT, bit) for bit in bits]
-        popular = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        popular = np.concatenate([self.counts.most_popular(IN_CONTEXT, bit) for bit in bits])
         return popular[popular < self.index.items]
 
     def _dense(self, vector: Floats, limit: int) -> Longs:
         if not vector.any() or not self.index.items:
-            return np.empty(0, np.int64)
+            return _NOTHING
         return self.index.nearest(vector, limit)
 
     def _new_query(self) -> None:

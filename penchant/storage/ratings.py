@@ -27,6 +27,7 @@ class Ratings:
     def __init__(self) -> None:
         self.rated, self.raters = new_rows("rated"), new_rows("raters")
         self.sums, self.ratings = np.zeros(0), np.zeros(0, np.int32)
+        self._whole = np.zeros(2)  # of all items: the sum of the values, and how many
         self._own = np.zeros(0)
 
     def ensure(self, people: int, items: int) -> None:
@@ -41,8 +42,8 @@ class Ratings:
         done = 0
         while done < len(items):
             part = slice(done, None)
-            done += kernels.rate(self.rated, self.raters, self.sums, self.ratings, people[part], items[part],
-                                 values[part], times[part])  # fmt: skip
+            done += kernels.rate(self.rated, self.raters, self.sums, self.ratings, self._whole, people[part],
+                                 items[part], values[part], times[part])  # fmt: skip
             if done < len(items):
                 self.rated = repacked("rated", self.rated, int(2 * self.rated.size.max(initial=0)) + 8)
                 self.raters = repacked("raters", self.raters, 2 * AUDIENCE)
@@ -50,13 +51,13 @@ class Ratings:
     def take_out(self, person: int) -> bool:
         """Take a person's whole share out again; whether what is left is not as if it had never been."""
         return person < len(self.rated.start) and bool(
-            kernels.unrate(self.rated, self.raters, self.sums, self.ratings, person)
+            kernels.unrate(self.rated, self.raters, self.sums, self.ratings, self._whole, person)
         )
 
     @property
     def any(self) -> bool:
         """Whether anybody ever rated anything."""
-        return bool(self.ratings.any())
+        return bool(self._whole[1] > 0)
 
     def foretell(self, person: int, items: Longs) -> Doubles | None:
         """Ratings [n] that a person would give to items [n]; None where nobody ever rated anything.
@@ -65,7 +66,7 @@ class Ratings:
         """
         if not self.any or not len(items):
             return None
-        mean = float(self.sums.sum()) / int(self.ratings.sum())
+        mean = float(self._whole[0] / self._whole[1])
         self.ensure(0, int(items.max()) + 1)
         if len(self._own) < len(self.sums):
             self._own = np.full(len(self.sums), np.nan)
@@ -93,4 +94,5 @@ class Ratings:
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.sums, self.ratings = arrays["rating_sums"], arrays["rating_ratings"]
+        self._whole = np.array([self.sums.sum(), self.ratings.sum()])
         self.rated, self.raters = rows_from_arrays("rated", arrays), rows_from_arrays("raters", arrays)

@@ -81,6 +81,15 @@ def test_a_feature_of_nothing_says_nothing() -> None:
         assert [np.interp(0.0, knots, row) for row in curve.heights] == pytest.approx([0.0] * len(fusion.depths))
 
 
+def test_what_never_varied_weighs_nothing_should_it_ever_do() -> None:
+    """Lists that hide what was met know no `again`, and ranking given items does."""
+    examples, again = questions(worth(learned=[0.0, 1.0, 2.0, 3.0])), FEATURES.index("again")
+    examples.features[:, again] = 0.0
+    heights = curves_of(fit(examples, lines())).heights
+    assert (heights[:, again] == 0.0).all()
+    assert (heights[:, LEARNED, -1] > 0.0).all()
+
+
 def test_fitting_twice_gives_the_same() -> None:
     examples = questions(worth(learned=[0.0, 0.0, 0.0, 5.0]))
     assert fit(examples, lines()) == fit(examples, lines())
