@@ -40,10 +40,13 @@ section { margin-top: 18px; } .row > section { margin-top: 18px; }
 ul { margin: 0; padding-left: 20px; } li { margin: 6px 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 5px 8px; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; } tr.ours td { font-weight: 600; }
+th, td { text-align: right; padding: 5px 7px; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; } tr.ours td { font-weight: 600; }
+.figures { font-size: .86rem; white-space: nowrap; }
+.figures th:first-child, .figures td:first-child { position: sticky; left: 0; background: var(--card); }
+.read th, .read td { text-align: left; vertical-align: top; min-width: 6em; overflow-wrap: break-word; }
 tr.ours td:first-child { color: var(--ours); }
-ol { margin: 6px 0 0; padding-left: 24px; } .hit { color: var(--ours); font-weight: 600; }
+ol { margin: 6px 0 0; padding-left: 24px; } .tile { overflow-wrap: break-word; } .hit { color: var(--ours); font-weight: 600; }
 svg { width: 100%; height: auto; display: block; font: 13px system-ui, sans-serif; }
 svg .ours { fill: var(--ours); } svg .other { fill: var(--other); } svg text.name { fill: var(--text); }
 svg .value { fill: var(--text); font-variant-numeric: tabular-nums; } svg .tick { fill: var(--dim); }
@@ -140,7 +143,7 @@ def _table(first: str, rows: Mapping[str, Figures], report: Report) -> str:
     heads = (first, "HR@10", "95%", "NDCG@10", "95%", "HR@20", "NDCG@20", "version 0 is better by")
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = "".join(_row(name, found, report) for name, found in rows.items())
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table class="figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _row(name: str, found: Figures, report: Report) -> str:
@@ -176,7 +179,8 @@ def _examples(examples: Iterable[Example], title: Callable[[str], str]) -> str:
 def _reading(report: Report, told: Told) -> str:
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(what)}</td><td>{escape(columns)}</td></tr>"
                    for name, what, columns in told.read)  # fmt: skip
-    table = f"<table><thead><tr><th>file</th><th>read as</th><th>columns</th></tr></thead><tbody>{rows}</tbody></table>"
+    head = "<tr><th>file</th><th>read as</th><th>columns</th></tr>"
+    table = f'<table class="read"><thead>{head}</thead><tbody>{rows}</tbody></table>'
     return (
         f'<section><h2>How it was read and measured</h2><div class="wide">{table}</div>'
         f"{_list([*method(report), *told.notes])}</section>"
