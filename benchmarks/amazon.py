@@ -13,7 +13,7 @@ scores to the item first mentioned. Recall at 10 of one item is the hit rate. Mo
 trained version reads titles (short phrases, where the file has no titles).
 
 ``VALIDATE=1`` asks for the last but one, without the refit, and tells how the fusion did on people that it was not
-fitted to (`ndcg10_curves`); ``EPOCHS=12`` trains so long, ``SIZE=medium`` a model of that size: the recipe is to be
+fitted to (`ndcg10_curves`); ``EPOCHS=24`` trains so long, ``SIZE=medium`` a model of that size: the recipe is to be
 chosen so. ``SAMPLE=0.1`` takes a seeded share of the people, ``TEXT=0`` reads no titles. All of these print and write
 no row.
 """
@@ -54,7 +54,7 @@ from penchant.models.fusion import Fusion
 from penchant.models.torch.scorer import Model
 from penchant.types import Event, Item
 
-SIZE, EPOCHS = "small", 6
+SIZE, EPOCHS = "small", 12
 SEEDS = (0, 1, 2)
 PROTOCOL = (
     "leave-one-out, trained on all but the last two (_refit: but the last), full catalogue, seen removed, no times, "
