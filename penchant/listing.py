@@ -7,6 +7,7 @@ under the lock of the parts, and a `Ranked` is only good until the next question
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -129,10 +130,16 @@ def _candidates(parts: Parts, ranked: Ranked, places: Longs) -> list[Candidate]:
         Candidate(
             item=name(item),
             score=score,
-            sources=[source for bit, source in kernels.SOURCES.items() if bits & bit],
+            sources=list(_sources(bits)),
             features=dict(zip(scored.names, features, strict=True)),
             terms=dict(zip(scored.names, terms, strict=True)),
             removed=REMOVED.get(reason),
         )
         for item, score, bits, features, terms, reason in zip(*columns, strict=True)
     ]
+
+
+@cache
+def _sources(bits: int) -> tuple[str, ...]:
+    """Names of the sources that found a candidate; of all sets of them, few ever come."""
+    return tuple(source for bit, source in kernels.SOURCES.items() if bits & bit)

@@ -117,7 +117,7 @@ class Parts:
         return self.states.asked(people, [query.time or 0.0 for query in queries], self.version.profiles(profiles))
 
     def asked(self, person: int, vector: Floats, query: Query) -> Asked:
-        recent = self.states.recent(person, self.positive.view(np.bool_))
+        recent = self.states.recent(person, self.positive)
         context = self.log.contexts.bits(query.context)
         asked = Asked(vector, recent, float(query.time or 0.0), self.states.depth(person), person, context)
         if self.seen(query) == "ever":

@@ -7,7 +7,20 @@ from typing import NamedTuple
 import numpy as np
 
 from penchant.kernels.counting import AUDIENCE, Rows
-from penchant.kernels.shared import TRANSITION_UNIT, WINDOW, Bytes, Doubles, Floats, Ints, Longs, fast, jit
+from penchant.kernels.shared import (
+    AHEAD,
+    LINE,
+    TRANSITION_UNIT,
+    WINDOW,
+    Bytes,
+    Doubles,
+    Floats,
+    Ints,
+    Longs,
+    fast,
+    jit,
+    prefetch,
+)
 
 STALE = 20.0  # half-lives after which an item is not fresh at all
 ASKED = 10  # events back whose neighbours speak for a candidate
@@ -89,12 +102,16 @@ def gather(
         if k < WINDOW:
             share = decay_t**k / (outgoing[item] + 5.0 * TRANSITION_UNIT)
             lately = decay_t**k / (outgoing_recent[item] + 5.0 * TRANSITION_UNIT * one)
-            for at in range(transitions.start[item], transitions.start[item] + transitions.size[item]):
+            end = transitions.start[item] + transitions.size[item]
+            for at in range(transitions.start[item], end):
+                prefetch(scratch.marks, transitions.ids[min(at + AHEAD, end - 1)], 0)
                 n = _spoken_for(scratch, mark, transitions.ids[at], n, chosen)
                 scratch.sums[transitions.ids[at], TRANSITION] += share * transitions.counts[at]
                 scratch.sums[transitions.ids[at], RECENT] += lately * transitions.extra[at]
         share = decay_n**k * shrunk[min(totals[item], len(shrunk) - 1)]
-        for at in range(neighbours.start[item], neighbours.start[item] + neighbours.size[item]):
+        end = neighbours.start[item] + neighbours.size[item]
+        for at in range(neighbours.start[item], end):
+            prefetch(scratch.marks, neighbours.ids[min(at + AHEAD, end - 1)], 0)
             n = _spoken_for(scratch, mark, neighbours.ids[at], n, chosen)
             scratch.sums[neighbours.ids[at], NEIGHBOUR] += share * neighbours.counts[at]
             scratch.sums[neighbours.ids[at], TOGETHER] += share * neighbours.extra[at]
@@ -167,7 +184,8 @@ def _spoken_for(scratch: Scratch, mark: int, item: int, n: int, chosen: Longs) -
 @jit
 def _clear(scratch: Scratch, mark: int, item: int) -> None:
     scratch.marks[item, STAMP], scratch.marks[item, SOURCE] = mark, 0
-    scratch.sums[item, TRANSITION : OWN + 1] = 0.0
+    for column in range(TRANSITION, OWN + 1):
+        scratch.sums[item, column] = 0.0
 
 
 @jit
@@ -197,43 +215,38 @@ def strongest(sums: Floats, column: int, items: Longs, n: int, limit: int) -> Lo
 
     Ties go to the smaller number.
     """
-    heap = np.empty(min(limit, n), np.int64)
-    size = 0
+    chosen, values, size = np.empty(n, np.int64), np.empty(n, np.float32), 0
     for k in range(n):
-        item = items[k]
-        if sums[item, column] <= 0.0:
-            continue
-        if size < len(heap):
-            heap[size] = item
-            at = size
+        value = sums[items[k], column]
+        if value > 0.0:
+            chosen[size], values[size] = items[k], value
             size += 1
-            while at > 0 and _weaker(sums, column, heap[at], heap[(at - 1) // 2]):
-                heap[at], heap[(at - 1) // 2] = heap[(at - 1) // 2], heap[at]
-                at = (at - 1) // 2
-        elif size > 0 and _weaker(sums, column, heap[0], item):
-            heap[0] = item
-            _sift(sums, column, heap, size)
-    return heap[:size]
+    _largest_first(chosen, values, size, limit)
+    return chosen[: min(size, limit)]
 
 
 @jit
-def _weaker(sums: Floats, column: int, a: int, b: int) -> bool:
-    return sums[a, column] < sums[b, column] or (sums[a, column] == sums[b, column] and a > b)
-
-
-@jit
-def _sift(sums: Floats, column: int, heap: Longs, size: int) -> None:
-    at = 0
-    while True:
-        low, left = at, 2 * at + 1
-        if left < size and _weaker(sums, column, heap[left], heap[low]):
+def _largest_first(items: Longs, values: Floats, size: int, limit: int) -> None:
+    """Order ``items[:size]`` so far that the ``limit`` of the largest values come first (quickselect, Hoare 1961)."""
+    low, high = 0, size - 1
+    while low < high and limit < size:
+        value, item = values[(low + high) // 2], items[(low + high) // 2]
+        left, right = low, high
+        while left <= right:
+            while values[left] > value or (values[left] == value and items[left] < item):
+                left += 1
+            while values[right] < value or (values[right] == value and items[right] > item):
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                items[left], items[right] = items[right], items[left]
+                left, right = left + 1, right - 1
+        if limit <= right:
+            high = right
+        elif limit > left:
             low = left
-        if left + 1 < size and _weaker(sums, column, heap[left + 1], heap[low]):
-            low = left + 1
-        if low == at:
+        else:
             return
-        heap[at], heap[low] = heap[low], heap[at]
-        at = low
 
 
 @fast
@@ -260,8 +273,14 @@ def features(
     out: Floats,
 ) -> None:
     """Absolute features [candidates, 10], the product of vectors and `models.fusion.COUNTED`."""
+    last = len(candidates) - 1
     for k in range(len(candidates)):
-        item = candidates[k]
+        item, ahead = candidates[k], candidates[min(k + AHEAD, last)]
+        prefetch(popular, ahead, 0)
+        prefetch(created, ahead, 0)
+        prefetch(scratch.sums, ahead, 0)
+        for byte in range(0, 4 * vectors.shape[1], LINE):
+            prefetch(vectors, ahead, byte)
         out[k, 0] = dot(vectors, item, asked.vector)
         out[k, 1] = _log1p(scratch.sums[item, TRANSITION] / floor_t)
         out[k, 2] = _log1p(scratch.sums[item, NEIGHBOUR] / floor_n)
@@ -304,7 +323,7 @@ def add_up(features: Floats, low: Floats, per: Floats, heights: Floats, terms: F
 
 @jit
 def _log1p(x: float) -> float:
-    return np.log1p(x) if x > 0.0 else 0.0  # most are zero, and a logarithm costs 20 ns
+    return np.log(1.0 + x) if x > 0.0 else 0.0  # most are zero, and a logarithm costs; log1p costs three times as much
 
 
 @jit

@@ -92,6 +92,34 @@ def changed(ring: Ring, people: Longs, skip: int, epoch: Longs, folded: Longs, o
                 break
 
 
+@jit
+def settled(ring: Ring, people: Longs, epoch: Longs, fresh: Bytes, folded: Longs, clock: int) -> bool:
+    """Whether all states are at hand: ``fresh`` is 1, and no item of the ring has changed its vector since."""
+    for p in range(len(people)):
+        person = people[p]
+        if fresh[person] != 1:
+            return False
+        if folded[person] < clock:
+            for k in range(ring.length[person]):
+                item = ring.item[person, k]
+                if item >= 0 and epoch[item] > folded[person]:
+                    return False
+    return True
+
+
+@jit
+def liked(ring: Ring, person: int, positive: Bytes, out: Longs) -> int:
+    """The items of the newest events that approve (``positive`` [actions]), newest first, into ``out``; how many."""
+    n = 0
+    for k in range(ring.length[person] - 1, -1, -1):
+        if n == len(out):
+            break
+        if ring.item[person, k] >= 0 and positive[ring.action[person, k]]:
+            out[n] = ring.item[person, k]
+            n += 1
+    return n
+
+
 def new_ring(people: int) -> Ring:
     """Empty rings."""
     return Ring(

@@ -54,6 +54,8 @@ def _warm_rings() -> None:
     rings.admit(ring, longs, longs, bytes_, bytes_, np.zeros(1, np.float32), np.zeros(1), longs, bytes_.copy(), 0)
     rings.move_checkpoint(ring, 0)
     rings.changed(ring, longs, 0, longs, longs, bytes_.copy())
+    rings.settled(ring, longs, longs, bytes_, longs, 0)
+    rings.liked(ring, 0, bytes_, longs.copy())
 
 
 def _warm_asking() -> None:

@@ -120,11 +120,16 @@ class Version:
         """k events each, padding where mask is 0: x [n, k, dim], the others [n, k] -> states [n, size]."""
         return self._fold(state=state, x=x, action=self._known(action), value=value, gap=gap, mask=mask)
 
-    def query(self, state: Floats, last: LastEvents, since: Floats, profile: Longs) -> Floats:
+    def query(
+        self, state: Floats, last: LastEvents | None = None, since: Floats | None = None, profile: Longs | None = None
+    ) -> Floats:
         """States [n, size] -> f(x) [n, dim], to be multiplied with item vectors.
 
-        ``since`` [n]: log1p of the seconds since the newest event; ``profile`` [n, m]: ids of profile values.
+        ``since`` [n]: log1p of the seconds since the newest event; ``profile`` [n, m]: ids of profile values. The state
+        alone is enough where the version does not read the newest event (`reads_last`).
         """
+        if last is None or since is None or profile is None:
+            return self._query(state=state)
         return self._query(
             state=state, x=last.x, action=self._known(last.action), value=last.value, gap=last.gap, since=since,
             profile=profile,

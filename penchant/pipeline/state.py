@@ -87,18 +87,21 @@ class UserStates:
 
         ``times`` [n]: the moments of asking, Unix seconds; ``profiles`` [n, m]: see `Version.profiles`.
         """
-        self.settle([person for person in dict.fromkeys(people) if 0 <= person < self.store.people])
-        states = np.zeros((len(people), self.store.size), np.float32)
-        rows = np.array([row for row, person in enumerate(people) if 0 <= person < self.store.people], np.int64)
-        known = np.array(people, np.int64)[rows]
-        states[rows] = self.store.now[known]
-        last = self._beginnings(len(people))
-        rows, known = rows[self.store.ring.length[known] > 0], known[self.store.ring.length[known] > 0]
-        if len(known) and self.version.reads_last:
-            found = self._last(known)
-            last.x[rows], last.action[rows], last.value[rows], last.gap[rows] = found
-        since = np.zeros(len(people), np.float32)
-        since[rows] = _gap(np.array(times)[rows], self.store.ring.newest[known])
+        rows = [row for row, person in enumerate(people) if 0 <= person < self.store.people]
+        known = np.array([people[row] for row in rows], np.int64)
+        self.settle(known)
+        states = self.store.now[known]
+        if len(rows) < len(people):
+            found, states = states, np.zeros((len(people), self.store.size), np.float32)
+            states[rows] = found
+        if not self.version.reads_last:
+            return self.version.query(states)
+        since, last = np.zeros(len(people), np.float32), self._beginnings(len(people))
+        acted = self.store.ring.length[known] > 0
+        at, known = np.array(rows, np.int64)[acted], known[acted]
+        if len(known):
+            last.x[at], last.action[at], last.value[at], last.gap[at] = self._last(known)
+            since[at] = _gap(np.array(times)[at], self.store.ring.newest[known])
         return self.version.query(states, last, since, profiles)
 
     def ratings(self, person: int, items: Longs) -> Floats | None:
@@ -111,9 +114,11 @@ class UserStates:
         sums = self.store.sums[person] if known else np.zeros(self.version.sums, np.float32)
         return self.version.rating.predict(self.version.rating.read(sums[None])[0], items)
 
-    def settle(self, people: Sequence[int]) -> None:
+    def settle(self, people: Sequence[int] | Longs) -> None:
         """Make `now` of these people the fold of checkpoint and ring under the vectors of today."""
-        asked = np.array(people, np.int64)
+        asked, store = np.array(people, np.int64), self.store
+        if kernels.settled(store.ring, asked, self._index.epoch, store.fresh, store.folded, self._index.clock):
+            return
         self._bring_over(asked, 2**62)
         stale = asked[(self.store.fresh[asked] == 0) | (self._changed(asked, 0) == 1)]
         for start in range(0, len(stale), _FOLDED_TOGETHER):
@@ -159,14 +164,12 @@ class UserStates:
             return
         self.take(_interactions(np.full(len(history.offset), person, np.int64), history))
 
-    def recent(self, person: int, positive: NDArray[np.bool_]) -> Longs:
+    def recent(self, person: int, positive: Bytes) -> Longs:
         """The items a person last acted on with approval, newest first, at most kernels.ASKED."""
         if not 0 <= person < self.store.people:
             return np.empty(0, np.int64)
-        ring, n = self.store.ring, self.store.ring.length[person]
-        items = ring.item[person, :n][::-1]
-        liked = items[(items >= 0) & positive[ring.action[person, :n][::-1]]]
-        return liked[: kernels.ASKED].astype(np.int64)
+        out = np.empty(kernels.ASKED, np.int64)
+        return out[: kernels.liked(self.store.ring, person, positive, out)]
 
     def own(self, person: int) -> tuple[Longs, Bytes]:
         """(items, actions) of a person's events that are still in the ring, oldest first; without those of words."""

@@ -46,7 +46,8 @@ th:first-child, td:first-child { text-align: left; } tr.ours td { font-weight: 6
 .figures th:first-child, .figures td:first-child { position: sticky; left: 0; background: var(--card); }
 .read th, .read td { text-align: left; vertical-align: top; min-width: 6em; overflow-wrap: break-word; }
 tr.ours td:first-child { color: var(--ours); }
-ol { margin: 6px 0 0; padding-left: 24px; } .tile { overflow-wrap: break-word; } .hit { color: var(--ours); font-weight: 600; }
+ol { margin: 6px 0 0; padding-left: 24px; }
+.tile { overflow-wrap: break-word; } .hit { color: var(--ours); font-weight: 600; }
 svg { width: 100%; height: auto; display: block; font: 13px system-ui, sans-serif; }
 svg .ours { fill: var(--ours); } svg .other { fill: var(--other); } svg text.name { fill: var(--text); }
 svg .value { fill: var(--text); font-variant-numeric: tabular-nums; } svg .tick { fill: var(--dim); }

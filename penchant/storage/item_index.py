@@ -30,7 +30,7 @@ Longs = NDArray[np.int64]
 EXACT = 8_192
 BUFFER = 1_024
 _TRAIN = 20_000
-_CELL = 400  # items in an inverted list; a tenth of the lists is looked at
+_CELL = 400  # items in an inverted list; a twentieth of the lists is looked at
 _SUBSPACES = 64  # of 4 bits: 32 bytes an item
 
 
@@ -167,7 +167,7 @@ class Built:
         dim, cells = vectors.shape[1], max(16, len(vectors) // _CELL)
         self._coarse = faiss.IndexFlatIP(dim)  # referred to by the index, so it must live as long
         index = faiss.IndexIVFPQFastScan(self._coarse, dim, cells, _SUBSPACES, 4, faiss.METRIC_INNER_PRODUCT)
-        index.by_residual, index.nprobe = False, max(8, cells // 10)
+        index.by_residual, index.nprobe = False, _looked_at(cells)
         rows = np.random.default_rng(0).permutation(len(vectors))[:_TRAIN]
         index.train(vectors[rows])
         index.add(vectors)
@@ -181,5 +181,9 @@ class Built:
         """An index that was published with a version."""
         self = cls.__new__(cls)
         self.index = faiss.deserialize_index(np.fromfile(path, np.uint8))
-        self.index.nprobe = max(8, self.index.nlist // 10)
+        self.index.nprobe = _looked_at(self.index.nlist)
         return self
+
+
+def _looked_at(cells: int) -> int:
+    return max(8, cells // 20)
