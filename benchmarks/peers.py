@@ -12,10 +12,9 @@ on 975768446 <= t < T, so that a better one can be written there before a row is
 
 Each peer runs in a process of its own, and all but EASE in an environment of its own (`make peers-env-implicit`, ...):
 seconds of the fit, the process's peak memory by then, places. ``ahead_OURS_PEER``: NDCG@10 of ours less the peer's,
-event by event, 95% interval by bootstrap over people. Ours: version 0, and with ``TRAINED=1`` the trained score of
-`bench-quality` without request time and ratings (events' gains are means over ``SEEDS``). Peers learn with one seed.
-Version 0 also counts what everybody did after T, as it would in service (a trained one finds candidates by that); peers
-do not.
+event by event, 95% interval by bootstrap over people. Ours: version 0, and with ``TRAINED=1`` the fused lists of
+`bench-quality` without request time and ratings (events' gains are means over ``SEEDS``; fused as there). Peers learn
+with one seed. Ours also count what everybody did after T, as they would in service; peers cannot.
 
 ``PEERS="ease als"`` runs those alone, ``SAMPLE=0.05`` a seeded share of the people, ``CHOOSE=1`` all of `tried` on
 validation, without ours. A row is written by a whole run with ``TRAINED=1`` alone; all others print. ``OUT=FOLDER``
@@ -31,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -49,14 +48,17 @@ from benchmarks.movielens import (
     Split,
     asked,
     figures,
+    fuse,
     on_each_core,
     prepared,
     some_people,
     time_split,
     trained,
 )
-from benchmarks.rows import commit, write_row
+from benchmarks.rows import commit, remembered, write_row
 from penchant.evaluation import metrics
+from penchant.models.fusion import Fusion
+from penchant.types import Event
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENTS = ROOT / ".peers"
@@ -90,8 +92,8 @@ def grid(**values: tuple[Any, ...]) -> tuple[Settings, ...]:
 
 
 PEERS = {
-    "ease": Peer("", "ease", {"ridge": 500.0}, grid(ridge=(50.0, 200.0, 500.0, 1000.0, 2000.0))),
-    "knn": Peer("implicit", "with_implicit", {"like": "cosine", "neighbours": 100},
+    "ease": Peer("", "ease", {"ridge": 1000.0}, grid(ridge=(50.0, 200.0, 500.0, 1000.0, 2000.0))),
+    "knn": Peer("implicit", "with_implicit", {"like": "tfidf", "neighbours": 20},
                 grid(like=("cosine", "tfidf", "bm25"), neighbours=(20, 100, 400))),
     "als": Peer("implicit", "with_implicit", {"factors": 64, "regularization": 1.0, "alpha": 4.0, "iterations": 15},
                 grid(factors=(64, 128), regularization=(1.0, 10.0, 50.0), alpha=(1.0, 4.0, 16.0), iterations=(15,))),
@@ -209,14 +211,28 @@ def ours(split: Split, folder: Path, share: float) -> dict[str, Found]:
     seeds = [int(seed) for seed in os.environ.get("SEEDS", "").split()] or list(quality.SEEDS)
     names = ["v0", *(f"trained-{seed}" for seed in seeds if os.environ.get("TRAINED"))]
     out = {name: its for name in names if (its := kept(folder, name, stamped(share, {})))}
-    runs = [(split, name) for name in names if name not in out]
-    for (_, name), its in on_each_core(one, runs) if runs else ():
+    fusion = fusion_of(share) if any(name not in out for name in names[1:]) else None
+    runs = [(split, name, fusion) for name in names if name not in out]
+    for (_, name, _), its in on_each_core(one, runs) if runs else ():
         out[name] = keep(folder, name, stamped(share, {}), its)
         say(name, its)
     return out
 
 
-def one(split: Split, name: str) -> Found:
+def fusion_of(share: float) -> Fusion:
+    """The fusion of `bench-quality`, fitted on the validation window by a model trained on what came before it."""
+    split = of_people(time_split(VALIDATION, TEST), share)
+    with tempfile.TemporaryDirectory() as scratch:
+        base = prepared(Path(scratch) / "data", split, encoder="none")
+        return next(found for _, found in on_each_core(fitted, [(base, split.after, share)]))
+
+
+def fitted(base: Path, after: Sequence[Event], share: float) -> Fusion:
+    """In a process of its own."""
+    return remembered(f"peers-validation-{share:g}", Fusion, lambda: quality.fit(base, after, ""))
+
+
+def one(split: Split, name: str, fusion: Fusion | None) -> Found:
     """Our places; the fit of version 0 is to take all events in, that of a trained one the training alone."""
     with tempfile.TemporaryDirectory() as scratch:
         begun, seed = time.monotonic(), name.partition("-")[2]
@@ -224,7 +240,9 @@ def one(split: Split, name: str) -> Found:
         seconds = time.monotonic() - begun
         if seed:
             by = quality.recipe(False, False, int(seed))
-            seconds = trained(folder, by, by.epochs)[1]
+            model, seconds = trained(folder, by, by.epochs)
+            if fusion is not None:
+                fuse(folder, model, by, fusion)
         memory = peak_mb()
         begun = time.monotonic()
         places = asked(folder, split.after)
@@ -320,8 +338,9 @@ PROTOCOL = (
     "global time split at T=978133376, successive, full catalogue, seen removed, items with fewer than 5 ratings "
     "dropped, ties to the item first mentioned; peers' settings as in benchmarks/peers.py; bpr, svd, svdpp, ratedknn: "
     "people as they were at T, popularity for people first met later; ratings ordered as predicted; fit_s and rss_mb: "
-    "the fit in its own process; ours go on counting everybody's events after T, peers do not; ahead: paired by event, "
-    "95% interval by bootstrap over people; one seed a peer"
+    "the fit in its own process; trained: fused lists, the fusion fitted on 975768446 <= t < T; ours go on counting "
+    "everybody's events after T, peers do not; ahead: paired by event, 95% interval by bootstrap over people; one seed "
+    "a peer"
 )
 
 if __name__ == "__main__":

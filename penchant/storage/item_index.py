@@ -168,6 +168,7 @@ class Built:
         self._coarse = faiss.IndexFlatIP(dim)  # referred to by the index, so it must live as long
         index = faiss.IndexIVFPQFastScan(self._coarse, dim, cells, _SUBSPACES, 4, faiss.METRIC_INNER_PRODUCT)
         index.by_residual, index.nprobe = False, _looked_at(cells)
+        index.cp.min_points_per_centroid = 1  # few are enough to cut the space up; more cost minutes
         rows = np.random.default_rng(0).permutation(len(vectors))[:_TRAIN]
         index.train(vectors[rows])
         index.add(vectors)
