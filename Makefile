@@ -15,6 +15,7 @@ help:
 	@echo "                       TRAIN=1: with PyTorch, and a model trained on a simulated audience)"
 	@echo "make test              the tests        make check   style, types, architecture"
 	@echo "make bench-replay      quality of version 0 on MovieLens-1M (needs PENCHANT_DATA), beside simple baselines"
+	@echo "make bench-presets     penchant init --preset shop, news, video on real data, beside simple baselines"
 	@echo "make bench-quality bench-loo bench-cold bench-ratings bench-training bench-ablations   trained models there"
 	@echo "make bench-peers       beside implicit, scikit-surprise, RecTools and EASE there (first: make peers-env-implicit"
 	@echo "                       peers-env-surprise peers-env-rectools; PEERS=... SAMPLE=... for a part of it)"

@@ -74,7 +74,7 @@ def test_every_number_in_the_readme_is_the_newest_row_of_its_benchmark() -> None
     """`| what | number | name:figure |`: the number is that figure, as far as it is written out."""
     part = README.split("<!-- numbers -->")[1].split("<!-- /numbers -->")[0]
     cells = re.findall(r"^\|[^|]*\| *([0-9.,/ ]+?) *[a-zµ%]* *\| *`([a-z]+):([a-z0-9_, ]+)` *\|", part, re.MULTILINE)
-    assert cells
+    assert len(cells) == part.count("` |") > 0, "a row of the table has numbers that nobody compares"
     for written, name, figures in cells:
         rows = (ROOT / "benchmarks" / "results" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         newest = json.loads(rows[-1])["figures"]
