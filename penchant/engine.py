@@ -29,7 +29,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import intake, kernels, listing
+from penchant import expressions, intake, kernels, listing
 from penchant.config import load_settings
 from penchant.errors import InvalidInput, NotFound
 from penchant.following import Follower
@@ -158,8 +158,9 @@ class Engine:
         """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""
         query = self._checked(query or Query())
         with self.lock:
-            ranked = listing.like_item(self.parts, query, self._item(item))
-            return listing.slate(self.parts, query, self._person(query.user), ranked)
+            person = self._person(query.user)
+            ranked = listing.like_item(self.parts, query, person, self._item(item))
+            return listing.slate(self.parts, query, person, ranked)
 
     def search(self, query: Query) -> Slate:
         """Items that the words name or mean, ordered for this person."""
@@ -188,6 +189,8 @@ class Engine:
             raise InvalidInput(
                 f"must lie in 1..{_LONGEST}.", field="limit", value=query.limit, way_out=f"Ask for 1 to {_LONGEST}."
             )
+        if query.filter is not None:
+            expressions.parse(query.filter)  # what cannot be read is refused before anything waits
         return query if query.time is not None else structs.replace(query, time=time.time())
 
     def _person(self, name: str | None) -> int:

@@ -24,6 +24,7 @@ Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
 _FOUND = 200  # items that hold the words of a search
+_LEFT, _TIMES = 100, 3  # candidates a rule must leave, or times the limit: else what it allows is looked for by itself
 
 
 class Ranked(NamedTuple):
@@ -41,24 +42,28 @@ class Ranked(NamedTuple):
 
 def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     """What a person whose f(x) is ``vector`` may be shown next."""
-    return _ranked(parts, query, parts.asked(person, vector, query), parts.hidden(query, person), vector)
+    return _ranked(parts, query, person, parts.asked(person, vector, query), parts.hidden(query, person), vector)
 
 
-def like_item(parts: Parts, query: Query, item: int) -> Ranked:
+def like_item(parts: Parts, query: Query, person: int, item: int) -> Ranked:
     """Items near this one in content, followed by it, met together with it."""
     vector = parts.version.likeness(parts.index.vector[item][None])[0]
     context = parts.log.contexts.bits(query.context)
     asked = Asked(vector, np.array([item], np.int64), float(query.time or 0.0), 1, -1, context)
-    return _ranked(parts, query, asked, np.array([item], np.int32), None)
+    return _ranked(parts, query, person, asked, np.array([item], np.int32), None)
 
 
-def _ranked(parts: Parts, query: Query, asked: Asked, hidden: NDArray[np.int32], vector: Floats | None) -> Ranked:
-    allowed = parts.filters.allowed(query.where, parts.index.items)
-    also = [(kernels.CONDITION, parts.retrieval.within(allowed, asked.vector))] if query.where else []
-    items = parts.retrieval.candidates(asked, also, len(hidden))
+def _ranked(
+    parts: Parts, query: Query, person: int, asked: Asked, hidden: NDArray[np.int32], vector: Floats | None
+) -> Ranked:
+    allowed, retrieval = parts.allowed(query, person), parts.retrieval
+    items = retrieval.candidates(asked, len(hidden))
+    reason = _reasons(parts, items, hidden, allowed)
+    if len(allowed) and np.count_nonzero(reason == kernels.KEPT) < max(_LEFT, _TIMES * query.limit):
+        items = retrieval.widened(items, kernels.CONDITION, retrieval.within(allowed, asked.vector))
+        reason = _reasons(parts, items, hidden, allowed)
     score = parts.ranker.score_like if vector is None else parts.ranker.score
-    scored = score(parts.retrieval.scratch, asked, items)
-    return Ranked(items, scored, _reasons(parts, items, hidden, allowed), vector, asked.depth)
+    return Ranked(items, score(retrieval.scratch, asked, items), reason, vector, asked.depth)
 
 
 def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Longs) -> Ranked:
@@ -66,7 +71,7 @@ def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Long
     asked = parts.asked(person, vector, query)
     items = parts.retrieval.these(asked, numbers)
     scored = parts.ranker.score(parts.retrieval.scratch, asked, items)
-    allowed = parts.filters.allowed(query.where, parts.index.items)
+    allowed = parts.allowed(query, person)
     return Ranked(items, scored, _reasons(parts, items, parts.hidden(query, person), allowed), vector, asked.depth)
 
 
@@ -74,7 +79,7 @@ def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     """Items that the query's words name or mean."""
     words = query.words or ""
     asked, found = parts.words.of(words), dict(parts.catalogue.search(words, _FOUND))
-    allowed = parts.filters.allowed(query.where, parts.index.items)
+    allowed = parts.allowed(query, person)
     items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))
     scored = parts.ranker.score_words(items, found, asked, vector, query.time or 0.0)
     hidden = parts.hidden(query, -1 if query.seen is None else person)

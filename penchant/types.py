@@ -84,6 +84,8 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     ``time`` is the only clock the pipeline reads (Unix seconds; the engine fills it in once, at the door).
     ``seen`` is ``"ever"`` (hide all the person touched), ``"allow"``, or a window in seconds; left out, it is
     what the settings say for lists (``"ever"`` by default) and ``"allow"`` for searches.
+    ``filter``: a rule over fields of items, the person and the context, as `expressions` reads it; an item of which it
+    is not true is not shown.
     """
 
     user: str | None = None
@@ -92,6 +94,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     words: str | None = None
     context: dict[str, Scalar] = field(default_factory=dict)
     where: tuple[Condition, ...] = ()
+    filter: str | None = None
     seen: Literal["ever", "allow"] | float | None = None
     explain_removed: bool = False
 

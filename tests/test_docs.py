@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from penchant.expressions import parse
 from penchant.serving.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +40,11 @@ def test_the_program_in_the_readme_runs_and_says_what_comes_next(
     assert said.getvalue().strip() == "['moon'] 3"
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "try.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document",
+    [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("try", "rules"))],
+    ids=lambda path: path.name,
+)
 def test_every_command_exists_with_its_options(document: Path) -> None:
     commands = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     model = commands.pop("model").commands
@@ -53,6 +58,14 @@ def test_every_command_exists_with_its_options(document: Path) -> None:
             commands[name] = model[name]
         options = {option for parameter in commands[name].params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, name
+
+
+def test_every_rule_of_the_page_can_be_read() -> None:
+    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    rules = [line for block in blocks("", page) for line in block.splitlines() if not line.startswith("penchant ")]
+    assert rules
+    for rule in rules:
+        parse(rule)
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

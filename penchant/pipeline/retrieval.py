@@ -41,8 +41,8 @@ class Retrieval:
         self.unheard = -1  # a person who is not listened to, whoever asks
         self._likeness, self._met = np.zeros((0, 1), np.float32), np.zeros(ASKED * AUDIENCE, np.int64)
 
-    def candidates(self, asked: Asked, also: list[tuple[int, Longs]], hidden: int = 0) -> Longs:
-        """The union of all sources' best, for one query; ``also``: what was found elsewhere, by source.
+    def candidates(self, asked: Asked, hidden: int = 0) -> Longs:
+        """The union of all sources' best, for one query.
 
         ``hidden``: how many items will be taken out again since the person has seen them; the dense source, which
         finds those first, is asked for as many more.
@@ -57,10 +57,13 @@ class Retrieval:
             (kernels.CONTEXT, self._popular_in(asked.context)),
             (kernels.FRESH, self.fresh),
             (kernels.AGAIN, asked.own),
-            *also,
         ):
             n = kernels.union(self.scratch, self.mark, items, source, self._union, n)
         return self._union[:n]
+
+    def widened(self, items: Longs, source: int, found: Longs) -> Longs:
+        """The candidates of this query, and what another source found."""
+        return self._union[: kernels.union(self.scratch, self.mark, found, source, self._union, len(items))]
 
     def these(self, asked: Asked, items: Longs) -> Longs:
         """Given items as candidates, each once, with what the counts say of them."""

@@ -59,6 +59,12 @@ Call = Request[Any, Any, Any]
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
 User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
 Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
+Filter = Annotated[
+    str | None,
+    Parameter(
+        description='a rule that must be true of what is shown: `price < 50 and "drama" in genres`; docs/rules.md'
+    ),
+]
 Seen = Annotated[
     str | None, Parameter(description="what to hide: `ever` seen, `allow` all, or seen in so many seconds")
 ]
@@ -135,13 +141,15 @@ async def recommend(
     user: User = None,
     limit: Limit = 10,
     where: Where = None,
+    filter: Filter = None,
     seen: Seen = None,
     time: Time = None,
     removed: Annotated[bool, Parameter(description="also say what was removed, and why")] = False,
 ) -> ASGIApp:
     """What this person should see next, with every event in it that was acknowledged before."""
     conditions = tuple(map(parse, where or ()))
-    query = Query(user=user, limit=limit, where=conditions, seen=_seen(seen), time=time, explain_removed=removed)
+    query = Query(user=user, limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=time)
+    query.explain_removed = removed
     return Answer(await _threads(request).recommend(query))
 
 
@@ -152,9 +160,10 @@ async def search(
     user: User = None,
     limit: Limit = 10,
     where: Where = None,
+    filter: Filter = None,
 ) -> ASGIApp:
     """Items that the words name or mean, ordered for this person."""
-    query = Query(user=user, limit=limit, words=words, where=tuple(map(parse, where or ())))
+    query = Query(user=user, limit=limit, words=words, where=tuple(map(parse, where or ())), filter=filter)
     return Answer(await _threads(request).search(query))
 
 
@@ -164,9 +173,10 @@ async def similar(
     item: Annotated[str, Parameter(description="the item that others are to be like")],
     limit: Limit = 10,
     where: Where = None,
+    filter: Filter = None,
 ) -> ASGIApp:
     """Items like this one: near it in content, followed by it, met together with it."""
-    query = Query(limit=limit, where=tuple(map(parse, where or ())))
+    query = Query(limit=limit, where=tuple(map(parse, where or ())), filter=filter)
     return Answer(await _threads(request).similar(item, query))
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.errors import InvalidInput
+from penchant.expressions import Tree, resolved
+from penchant.expressions import parse as parse_rule
 from penchant.pipeline.filters import Filters, meets, parse
 from penchant.storage.catalogue import Row
 from penchant.types import Condition
@@ -127,3 +130,44 @@ def test_a_mask_follows_the_catalogue(edits: list[tuple[int, Any]]) -> None:
         for condition in asked:
             expected = [item in rows and meets(condition, rows[item].fields) for item in range(10)]
             assert filters.allowed([condition], 10).tolist() == expected
+
+
+# -- rules -------------------------------------------------------------------------------------------------------------
+
+
+def rule(text: str, **person: Any) -> Tree:
+    return resolved(parse_rule(text), person, {})
+
+
+def test_a_rule_is_a_mask_beside_the_conditions() -> None:
+    filters = Filters(lambda: [row(0, price=1, kids=True), row(1, price=9, kids=True), row(2, kids=True), row(3)])
+    assert filters.allowed([], 4, rule("price < 5")).tolist() == [1, 0, 0, 0]
+    assert filters.allowed([], 4, rule("not price < 5")).tolist() == [0, 1, 0, 0]
+    assert filters.allowed([Condition("kids", equals=True)], 4, rule('"x" not in tags')).tolist() == [1, 1, 1, 0]
+    assert filters.allowed([], 4, rule("person.age > 3", age=4)).tolist() == [1, 1, 1, 1]
+    assert filters.allowed([], 4, rule("person.age > 3")).tolist() == [0, 0, 0, 0]
+
+
+def test_a_mask_of_a_rule_follows_the_catalogue() -> None:
+    rows = [row(0, price=1)]
+    filters = Filters(lambda: rows)
+    assert filters.allowed([], 1, rule("price < 5 or not kids")).tolist() == [1]
+    filters.changed([row(0, price=9), row(2, kids=False)])
+    assert filters.allowed([], 3, rule("price < 5 or not kids")).tolist() == [0, 0, 1]
+    filters.changed([row(2)])  # removed
+    assert filters.allowed([], 3, rule("price < 5 or not kids")).tolist() == [0, 0, 0]
+
+
+def test_what_was_met_is_asked_each_time_and_joined_by_the_same_logic() -> None:
+    filters = Filters(lambda: [row(0, price=1), row(1, price=9), row(2)])
+    asked = []
+
+    def met(seconds: float | None, action: str | None) -> np.ndarray:
+        asked.append((seconds, action))
+        return np.array([1, 0, 7], np.int32)
+
+    assert filters.allowed([], 3, rule("not seen(1d)"), met).tolist() == [0, 0, 1]
+    assert filters.allowed([], 3, rule("seen() and price < 5"), met).tolist() == [1, 0, 0]
+    assert filters.allowed([], 3, rule("not (seen('buy') and price < 5)"), met).tolist() == [0, 1, 1]
+    assert filters.allowed([], 3, rule("not seen(1d) or price > 5"), met).tolist() == [0, 1, 1]
+    assert asked == [(86_400.0, None), (None, None), (None, "buy"), (86_400.0, None)]

@@ -86,7 +86,7 @@ def events_in(folder: Path) -> int:
         ("init", ["--data", "--preset"]),
         ("doctor", ["--what", "--map", "--action", "--data", "--json"]),
         ("import", ["--what", "--map", "--action", "--dry-run", "--data"]),
-        ("recommend", ["--limit", "--where", "--seen", "--removed", "--time", "--json", "--data"]),
+        ("recommend", ["--limit", "--where", "--filter", "--seen", "--removed", "--time", "--json", "--data"]),
         ("similar", ["--limit", "--where", "--removed", "--json", "--data"]),
         ("search", ["--user", "--limit", "--where", "--seen", "--removed", "--json", "--data"]),
         ("replay", ["--data", "--share", "--split", "--least", "--no-staleness", "--picture"]),

@@ -113,6 +113,10 @@ def test_lists_obey_conditions_and_say_what_they_removed(ask: Ask) -> None:
         removed = {one["item"]: one["removed"] for one in answer.json()["removed"]}
         assert removed["i0"] == "seen"
         assert removed["i5"] == "condition"
+        ruled = {"user": "ann", "limit": "20", "filter": 'half == 0 and not seen(1d) and "1" in title'}
+        assert shown(await http.get("/v1/recommend", params=ruled)) == ["i1"]
+        assert shown(await http.get("/v1/similar", params={"item": "i0", "filter": "half > 0"}))[:1] != []
+        assert shown(await http.get("/v1/search", params={"words": "item", "filter": 'title == "item 5"'})) == ["i5"]
         assert "i0" in shown(await http.get("/v1/recommend?user=ann&limit=20&seen=allow"))
         assert "i0" not in shown(await http.get("/v1/recommend?user=ann&limit=20&seen=60"))
         later = {"user": "ann", "limit": "20", "seen": "60", "time": str(NOW + 10**9)}
@@ -277,6 +281,8 @@ def test_an_item_is_refused_under_the_names_of_an_item(ask: Ask) -> None:
         ("recommend?removed=perhaps", "removed", "'perhaps'"),
         ("recommend?where=genre", "where", "'genre'"),
         ("recommend?where=year=a..b", "where", "'year=a..b'"),
+        ("recommend?filter=half+<", "filter", "'half <'"),
+        ("search?words=a&filter=half+<+'a'+and+3", "filter", "\"half < 'a' and 3\""),
         ("search", "words", "None"),
         ("search?words=", "words", "''"),
         ("similar", "item", "None"),
@@ -387,8 +393,9 @@ def test_no_body_makes_the_server_fail(ask: Ask, body: Any, path: str) -> None:
 @given(
     path=st.sampled_from(["recommend", "search", "similar"]),
     query=st.dictionaries(
-        st.sampled_from(["user", "limit", "where", "seen", "time", "removed", "words", "item"]),
-        st.sampled_from(["i0", "ann", "3", "half=1", "half=0..", "1e9", "true"]) | st.text(max_size=9),
+        st.sampled_from(["user", "limit", "where", "filter", "seen", "time", "removed", "words", "item"]),
+        st.sampled_from(["i0", "ann", "3", "half=1", "half=0..", "1e9", "true", "half < 1", "not seen(1d)"])
+        | st.text(max_size=9),
     ),
 )
 def test_no_query_makes_the_server_fail(ask: Ask, path: str, query: dict[str, str]) -> None:

@@ -22,6 +22,14 @@ Where = Annotated[
     list[str] | None,
     typer.Option(metavar="CONDITION", help="FIELD=VALUE or FIELD=LOW..HIGH, for example year=1990..1999. Repeatable."),
 ]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="Show only what this is true of: 'price < 50 and \"drama\" in genres and not seen(30d)'. Fields of who "
+        "asks are person.NAME.",
+    ),
+]
 SeenOption = Annotated[
     str | None,
     typer.Option(
@@ -40,6 +48,7 @@ def recommend(
     user: Annotated[str, typer.Argument(help="Who asks. Someone new gets the list of a newcomer.")],
     limit: Limit = 10,
     where: Where = None,
+    filter: FilterOption = None,
     seen: SeenOption = None,
     removed: Removed = False,
     time: Time = None,
@@ -47,7 +56,7 @@ def recommend(
     json: Json = False,
 ) -> None:
     """What this person should see next."""
-    query = _query(limit, where, seen, time)
+    query = _query(limit, where, filter, seen, time)
     query.user, query.explain_removed = user, removed
     with existing(data) as engine:
         answer = engine.recommend(query)
@@ -59,13 +68,14 @@ def similar(
     item: Annotated[str, typer.Argument(help="The id of an item.")],
     limit: Limit = 10,
     where: Where = None,
+    filter: FilterOption = None,
     removed: Removed = False,
     time: Time = None,
     data: Data = HERE,
     json: Json = False,
 ) -> None:
     """Items like this one."""
-    query = _query(limit, where, None, time)
+    query = _query(limit, where, filter, None, time)
     query.explain_removed = removed
     with existing(data) as engine:
         answer = engine.similar(item, query)
@@ -77,6 +87,7 @@ def search(
     user: Annotated[str | None, typer.Option(help="Order the results for this person.")] = None,
     limit: Limit = 10,
     where: Where = None,
+    filter: FilterOption = None,
     seen: SeenOption = None,
     removed: Removed = False,
     time: Time = None,
@@ -84,7 +95,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Items that the words name or mean. Asking leaves no trace; only an event does."""
-    query = _query(limit, where, seen, time)
+    query = _query(limit, where, filter, seen, time)
     query.words, query.user, query.explain_removed = " ".join(words), user, removed
     with existing(data) as engine:
         _show(engine, engine.search(query), f"“{query.words}”" + (f" for {user}" if user else ""), json)
@@ -105,11 +116,11 @@ def _show(engine: Engine, answer: Slate, heading: str, json: bool) -> None:
         screens.warnings(engine.warnings)
 
 
-def _query(limit: int, where: list[str] | None, seen: str | None, time: str | None) -> Query:
+def _query(limit: int, where: list[str] | None, filter: str | None, seen: str | None, time: str | None) -> Query:
     from penchant.pipeline.filters import parse
 
     conditions = tuple(parse(text) for text in where or ())
-    return Query(limit=limit, where=conditions, seen=_seen(seen), time=_moment(time))
+    return Query(limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=_moment(time))
 
 
 def _seen(text: str | None) -> Seen:
