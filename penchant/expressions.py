@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn, cast
 
@@ -30,10 +30,11 @@ from msgspec import Struct
 from penchant.errors import InvalidInput
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2  # so that `and` is the least, `or` the most, and `not` 2 less it
+_EXACT = 2**53
 LONGEST, DEEPEST = 4000, 64  # characters; parts within parts
 _WAY_OUT = 'Write, say: price < 50 and "drama" in genres and not seen(30d).'
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
              "==": operator.eq, "!=": operator.ne}  # fmt: skip
 
 _GRAMMAR = r"""
@@ -260,7 +261,7 @@ def _value(token: lark.Token) -> str | float | bool:
     if token.type == "DURATION":
         return float(token[:-1]) * _SECONDS[token[-1]]
     number = float(token)
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
 
 
 _parser = lark.Lark(_GRAMMAR, start="either", parser="lalr", propagate_positions=True, maybe_placeholders=False)
@@ -355,35 +356,69 @@ def _read(operand: Operand, fields: Mapping[str, Any]) -> Any:
 def _comparison(left: Any, by: str, right: Any) -> int:
     if not _comparable(left, right) or (isinstance(left, bool) and by not in ("==", "!=")):
         return UNKNOWN
-    return TRUE if _COMPARED[by](left, right) else FALSE
+    return TRUE if COMPARED[by](left, right) else FALSE
 
 
 def _comparable(left: Any, right: Any) -> bool:
-    """Both numbers (but for NaN, which is nothing), both texts, or both true or false."""
+    """Both numbers, both texts, or both true or false."""
     for kind in (bool, str):
         if isinstance(left, kind) or isinstance(right, kind):
             return isinstance(left, kind) and isinstance(right, kind)
-    return all(isinstance(side, int | float) and not math.isnan(side) for side in (left, right))
+    return is_number(left) and is_number(right)
+
+
+def _is_there(value: Any) -> bool:
+    return isinstance(value, bool | str | list) or is_number(value)
+
+
+def is_number(value: Any) -> bool:
+    """NaN is none, nor is what a number of 64 bits cannot hold exactly: it may be equal to another one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return not math.isnan(value) if isinstance(value, float) else abs(value) <= _EXACT
 
 
 def _membership(left: Any, holder: Any) -> int:
     """Of what is not there nothing is known; a list that is not there is empty, and one value is a list of one."""
-    if left is None or isinstance(left, list):
+    if isinstance(left, list) or not _is_there(left):
         return UNKNOWN
     if isinstance(holder, str):
         return UNKNOWN if not isinstance(left, str) else TRUE if left in holder else FALSE
-    values = holder if isinstance(holder, list) else [] if holder is None else [holder]
+    values = holder if isinstance(holder, list) else [holder] if _is_there(holder) else []
     return max((_same(left, value) for value in values), default=FALSE)
 
 
 def _same(left: Any, value: Any) -> int:
     """Things of another kind are not the same; what is not there may be."""
-    if value is None:
+    if not _is_there(value):
         return UNKNOWN
     return _comparison(left, "==", value) if _comparable(left, value) else FALSE
 
 
+def fields_of(tree: Tree) -> set[str]:
+    """Names of the fields of items that a tree reads."""
+    match tree:
+        case Compared(left, _, right) | Within(left, right):
+            return {one.name for side in (left, right) for one in _leaves(side) if isinstance(one, Of)}
+        case Told(of):
+            return {one.name for one in _leaves(of) if isinstance(one, Of)}
+        case Not(of):
+            return fields_of(of)
+        case And(of) | Or(of):
+            return set().union(*map(fields_of, of))
+    return set()
+
+
+def _leaves(operand: Operand) -> Iterator[Operand]:
+    if isinstance(operand, Is) and isinstance(operand.value, tuple):
+        for part in operand.value:
+            yield from _leaves(part)
+    else:
+        yield operand
+
+
 def asks_seen(tree: Tree) -> bool:
+    """Whether it asks what the person met."""
     match tree:
         case Seen():
             return True

@@ -24,6 +24,7 @@ from penchant.expressions import (
     Of,
     Or,
     Seen,
+    Told,
     Tree,
     Within,
     parse,
@@ -182,22 +183,38 @@ PYTHONS: dict[str, Callable[[Any, Any], Any]] = {
     ">": lambda a, b: a > b,
 }
 names = st.sampled_from(["a", "b", "c"])
-scalars = st.one_of(st.integers(-2, 2), st.booleans(), st.sampled_from(["x", "y"]))
-values = st.one_of(scalars, st.none(), st.lists(scalars, max_size=3))
+fields = st.builds(Of, st.just("item"), names)
+scalars = st.one_of(st.integers(-2, 2), st.booleans(), st.sampled_from(["x", "y", "xy"]))
+values = st.one_of(scalars, st.none(), st.just(float("nan")), st.just(2**60), st.lists(scalars, max_size=3))
+comparisons = st.sampled_from(["<", "<=", "==", "!=", ">=", ">"])
 leaves = st.one_of(
-    st.builds(Compared, st.builds(Of, st.just("item"), names), st.sampled_from(["<", "<=", "==", "!=", ">=", ">"]),
-              st.builds(Is, scalars)),
-    st.builds(Within, st.builds(Is, scalars), st.builds(Of, st.just("item"), names)),
-)  # fmt: skip
-trees = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.builds(Not, inner),
-        st.builds(lambda *of: And(of), inner, inner),
-        st.builds(lambda *of: Or(of), inner, inner, inner),
-    ),
-    max_leaves=8,
+    st.builds(Compared, fields, comparisons, st.builds(Is, scalars)),
+    st.builds(Within, st.builds(Is, scalars), fields),
 )
+any_leaves = st.one_of(
+    leaves,
+    st.builds(Compared, st.builds(Is, scalars), comparisons, fields),
+    st.builds(Compared, fields, comparisons, fields),
+    st.builds(Within, fields, fields),
+    st.builds(Within, fields, st.builds(Is, st.one_of(scalars, st.none()))),
+    st.builds(Within, fields, st.builds(Is, st.lists(st.builds(Is, scalars | st.none()), max_size=3).map(tuple))),
+    st.builds(Within, fields, st.builds(Is, st.tuples(st.builds(Is, scalars), fields))),
+    st.builds(Told, fields),
+    st.builds(Known, st.sampled_from([FALSE, UNKNOWN, TRUE])),
+)
+
+
+def grown(leaf: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    """Trees of such leaves."""
+    return st.recursive(
+        leaf,
+        lambda inner: st.one_of(
+            st.builds(Not, inner),
+            st.builds(lambda *of: And(of), inner, inner),
+            st.builds(lambda *of: Or(of), inner, inner, inner),
+        ),
+        max_leaves=8,
+    )
 
 
 def certain(tree: Tree, fields: Mapping[str, Any], wanted: bool) -> bool:
@@ -212,7 +229,7 @@ def certain(tree: Tree, fields: Mapping[str, Any], wanted: bool) -> bool:
         case Compared(Of(_, name), by, Is(value)):
             known = fields.get(name)
             kinds = {bool if isinstance(one, bool) else str if isinstance(one, str) else int for one in (known, value)}
-            apart = known is None or isinstance(known, list) or len(kinds) > 1
+            apart = known is None or known != known or known == 2**60 or isinstance(known, list) or len(kinds) > 1
             if apart or (kinds == {bool} and by not in ("==", "!=")):
                 return False
             return PYTHONS[by](known, value) is wanted
@@ -225,7 +242,7 @@ def certain(tree: Tree, fields: Mapping[str, Any], wanted: bool) -> bool:
     raise AssertionError(tree)
 
 
-@given(trees, st.dictionaries(names, values))
+@given(grown(leaves), st.dictionaries(names, values))
 def test_an_expression_says_what_the_definition_says_and_never_more(tree: Tree, fields: dict[str, Any]) -> None:
     known = truth(resolved(tree, {}, {}), fields)
     assert (known == TRUE) == certain(tree, fields, True)

@@ -2,7 +2,8 @@
 
 A condition over fields of items becomes a mask over the whole catalogue, built from the fields on its first use, kept
 while it is in use, and corrected when an item changes. So a query pays one look-up per candidate. Of a rule
-(`expressions`) every part that asks of nothing but fields is one such mask; what a person met is asked each time.
+(`expressions`) every part that asks of nothing but fields is one such mask; what a person met is asked each time. Rules
+that hold a person's own values come in many forms, so their masks are made from columns, which are read once.
 """
 
 from __future__ import annotations
@@ -15,8 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.errors import InvalidInput
-from penchant.expressions import TRUE, And, Not, Or, Seen, Tree, asks_seen, truth
+from penchant.expressions import (
+    TRUE,
+    And,
+    Compared,
+    Is,
+    Known,
+    Not,
+    Of,
+    Or,
+    Seen,
+    Told,
+    Tree,
+    Within,
+    asks_seen,
+    fields_of,
+    truth,
+)
 from penchant.storage.catalogue import Row
+from penchant.storage.columns import Column
 from penchant.storage.state_store import grown
 from penchant.types import Condition
 
@@ -25,7 +43,8 @@ Met = Callable[[float | None, str | None], NDArray[np.int32]]  # (seconds or eve
 _Truth = Callable[[dict[str, Any]], int]  # of an item by its fields
 
 REMOVED = {1: "seen", 2: "unavailable", 3: "condition"}
-_MASKS = 256
+_MASKS, _COLUMNS = 256, 64
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}  # a comparison read from its other side
 
 
 def _nothing(seconds: float | None, action: str | None) -> NDArray[np.int32]:
@@ -38,6 +57,7 @@ class Filters:
     def __init__(self, rows: Callable[[], Iterable[Row]]) -> None:
         self._rows = rows
         self._masks: dict[str, tuple[_Truth, Mask]] = {}
+        self._columns: dict[str, Column] = {}
 
     def allowed(
         self, conditions: Sequence[Condition], items: int, rule: Tree | None = None, met: Met = _nothing
@@ -47,15 +67,22 @@ class Filters:
         ``rule`` is `resolved` for who asks; ``met`` says what that person met. Raises InvalidInput for a condition that
         is none.
         """
-        masks = [self._mask(repr(one), partial(meets, check(one)), items) for one in conditions]
+        masks = [self._condition(check(one), items) for one in conditions]
         if rule is not None:
             masks.append((self._truths(rule, items, met) == TRUE).view(np.uint8))
         if not masks:
             return np.empty(0, np.uint8)
         return masks[0] if len(masks) == 1 else np.bitwise_and.reduce(masks)
 
+    def _condition(self, condition: Condition, items: int) -> Mask:
+        truth_of = partial(meets, condition)
+        return self._kept(repr(condition), truth_of, partial(self._scanned, truth_of, items), items)
+
     def changed(self, rows: Sequence[Row]) -> None:
-        """Correct the masks for items that were sent again or removed (no fields)."""
+        """Correct columns and masks for items that were sent again or removed (no fields)."""
+        for name, column in self._columns.items():
+            for row in rows:
+                column.put(row.item, row.fields.get(name))
         for key, (truth_of, mask) in self._masks.items():
             for row in rows:
                 if row.item >= len(mask):
@@ -66,27 +93,53 @@ class Filters:
     def _truths(self, rule: Tree, items: int, met: Met) -> Mask:
         """FALSE, UNKNOWN or TRUE of every item."""
         if not asks_seen(rule):
-            return self._mask(repr(rule), partial(truth, rule), items)
-        match rule:
-            case Seen(seconds, action):
-                mask = np.zeros(items, np.uint8)
-                found = met(seconds, action)
-                mask[found[found < items]] = TRUE
-                return mask
-            case Not(of):
-                return TRUE - self._truths(of, items, met)
-            case And(of):
-                least: Mask = np.minimum.reduce([self._truths(part, items, met) for part in of])
-                return least
-            case Or(of):
-                most: Mask = np.maximum.reduce([self._truths(part, items, met) for part in of])
-                return most
-        raise TypeError(f"{rule}: no such part of a rule")
+            return self._kept(repr(rule), partial(truth, rule), partial(self._of_fields, rule, items), items)
+        if isinstance(rule, Seen):
+            mask = np.zeros(items, np.uint8)
+            found = met(rule.seconds, rule.action)
+            mask[found[found < items]] = TRUE
+            return mask
+        return _joined(rule, lambda part: self._truths(part, items, met))
 
-    def _mask(self, key: str, truth_of: _Truth, items: int) -> Mask:
+    def _of_fields(self, rule: Tree, items: int) -> Mask:
+        """The same of a rule that asks of nothing but fields of items."""
+        match rule:
+            case Known(known):
+                return np.full(items, known, np.uint8)
+            case Not() | And() | Or():
+                return _joined(rule, lambda part: self._of_fields(part, items))
+            case Told(Of(_, name)):
+                return self._column(name).told(items)
+            case Compared(Of(_, name), by, Is(value)):
+                return self._column(name).compared(by, value, items)
+            case Compared(Is(value), by, Of(_, name)):
+                return self._column(name).compared(_TURNED.get(by, by), value, items)
+            case Within(Is(value), Of(_, name)) if not isinstance(value, tuple):
+                return self._column(name).holds(value, items)
+            case Within(Of(_, name), Is(str() as text)):
+                return self._column(name).inside(text, items)
+            case Within(Of(_, name), Is(tuple() as values)) if all(isinstance(one, Is) for one in values):
+                return self._column(name).among([one.value for one in values], items)
+        columns = {name: self._column(name) for name in fields_of(rule)}  # two fields of the same item
+        each = ({name: column.value(item) for name, column in columns.items()} for item in range(items))
+        return np.fromiter((truth(rule, fields) for fields in each), np.uint8, items)
+
+    def _column(self, name: str) -> Column:
+        column = self._columns.pop(name, None)
+        if column is None:
+            column = Column()
+            for row in self._rows():
+                column.put(row.item, row.fields.get(name))
+        self._columns[name] = column  # the one used last stands last
+        if len(self._columns) > _COLUMNS:
+            del self._columns[next(iter(self._columns))]
+        return column
+
+    def _kept(self, key: str, truth_of: _Truth, build: Callable[[], Mask], items: int) -> Mask:
+        """A mask of items 0..n-1 that is there already, or is built now."""
         _, mask = self._masks.pop(key, (truth_of, None))
         if mask is None:
-            mask = self._build(truth_of, items)
+            mask = build()
         if len(mask) < items:
             mask = grown(mask, items)
         self._masks[key] = truth_of, mask  # the one used last stands last
@@ -94,12 +147,25 @@ class Filters:
             del self._masks[next(iter(self._masks))]
         return mask[:items]
 
-    def _build(self, truth_of: _Truth, items: int) -> Mask:
+    def _scanned(self, truth_of: _Truth, items: int) -> Mask:
         mask = np.zeros(items, np.uint8)
         for row in self._rows():
             if row.item < items:
                 mask[row.item] = truth_of(row.fields)
         return mask
+
+
+def _joined(rule: Tree, truths: Callable[[Tree], Mask]) -> Mask:
+    match rule:
+        case Not(of):
+            return TRUE - truths(of)
+        case And(of):
+            least: Mask = np.minimum.reduce([truths(part) for part in of])
+            return least
+        case Or(of):
+            most: Mask = np.maximum.reduce([truths(part) for part in of])
+            return most
+    raise TypeError(f"{rule}: no such part of a rule")
 
 
 def check(condition: Condition) -> Condition:

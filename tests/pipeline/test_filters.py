@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.errors import InvalidInput
-from penchant.expressions import Tree, resolved
+from penchant.expressions import TRUE, Not, Tree, resolved, truth
 from penchant.expressions import parse as parse_rule
 from penchant.pipeline.filters import Filters, meets, parse
 from penchant.storage.catalogue import Row
 from penchant.types import Condition
+from tests.test_expressions import any_leaves, grown, names, values
 
 
 def row(item: int, **fields: Any) -> Row:
@@ -171,3 +172,24 @@ def test_what_was_met_is_asked_each_time_and_joined_by_the_same_logic() -> None:
     assert filters.allowed([], 3, rule("not (seen('buy') and price < 5)"), met).tolist() == [0, 1, 1]
     assert filters.allowed([], 3, rule("not seen(1d) or price > 5"), met).tolist() == [0, 1, 1]
     assert asked == [(86_400.0, None), (None, None), (None, "buy"), (86_400.0, None)]
+
+
+@given(
+    grown(any_leaves), st.lists(st.dictionaries(names, values), min_size=1, max_size=6), st.dictionaries(names, values)
+)
+def test_columns_say_of_every_item_what_the_rule_says_of_its_fields(
+    tree: Tree, catalogue: list[dict[str, Any]], changed: dict[str, Any]
+) -> None:
+    rows = [Row(item, fields, "", {}, True, 0.0) for item, fields in enumerate(catalogue)]
+    filters, whole = Filters(lambda: rows), resolved(tree, {}, {})
+
+    def wanted() -> list[int]:
+        return [int(truth(whole, one.fields) == TRUE) for one in rows]
+
+    assert filters.allowed([], len(rows), whole).tolist() == wanted()
+    rows[0] = Row(0, changed, "", {}, True, 0.0)
+    filters.changed([rows[0]])
+    assert filters.allowed([], len(rows), whole).tolist() == wanted()
+    assert filters.allowed([], len(rows), Not(whole)).tolist() == [
+        int(truth(Not(whole), one.fields) == TRUE) for one in rows
+    ]
