@@ -154,6 +154,25 @@ class Engine:
             person, vector = self._vector(query)
             return listing.ranking(self.parts, query, person, listing.these(self.parts, query, person, vector, numbers))
 
+    def unread(self, query: Query) -> set[str]:
+        """Fields that the query's rule reads and that no rule has read so far. Raises InvalidInput."""
+        if query.filter is None:
+            return set()
+        return self.parts.filters.unread(expressions.fields_of(expressions.parse(query.filter)))
+
+    def read_fields(self, names: Iterable[str]) -> None:
+        """Read these fields of all items for rules, while lists go on: who asks without this has all others wait."""
+        filters = self.parts.filters
+        with self.lock:
+            reading = filters.begin(names)
+        try:
+            reading.run()
+        except BaseException:
+            filters.give_up(reading)
+            raise
+        with self.lock:
+            filters.adopt(reading)
+
     def similar(self, item: str, query: Query | None = None) -> Slate:
         """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""
         query = self._checked(query or Query())

@@ -7,6 +7,7 @@ import pytest
 from penchant import Event, Query
 from penchant.engine import Engine
 from penchant.errors import InvalidInput
+from penchant.pipeline.filters import Reading
 from tests.conftest import NOW, OpenEngine, circle, click
 
 DAY = 86_400.0
@@ -79,3 +80,28 @@ def test_a_rule_that_cannot_be_followed_is_refused(engine: Engine, rule: str) ->
             ask(Query(user="ann", time=NOW, words="item", filter=rule))
         assert refused.value.field == "filter"
         assert refused.value.way_out
+
+
+def test_fields_are_read_for_a_rule_while_the_catalogue_changes(engine: Engine) -> None:
+    query = Query(user="ann", time=NOW, limit=20, filter="price < 3 and not seen()")
+    assert engine.unread(query) == {"price"}
+    filters = engine.parts.filters
+    reading = filters.begin({"price"})
+    reading.run()
+    engine.ingest([Event(kind="item", item="i7", fields={"price": 0.5}, time=NOW)])
+    engine.ingest([Event(kind="item", item="i0", removed=True, time=NOW)])
+    engine.ingest([Event(kind="item", item="new", fields={"price": 0.5}, time=NOW)])
+    filters.adopt(reading)
+    engine.wait_for_items()
+    assert engine.unread(query) == set()
+    assert {one.item for one in engine.recommend(query).items} == {"i1", "i2", "i7", "new"}
+
+
+def test_what_was_read_halfway_is_not_used(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Reading, "run", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            engine.read_fields({"price"})
+    assert engine.unread(Query(filter="price < 3")) == {"price"}
+    engine.read_fields({"price"})
+    assert shown(engine, "price < 3") == {"i0", "i1", "i2"}

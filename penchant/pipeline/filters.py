@@ -8,7 +8,7 @@ that hold a person's own values come in many forms, so their masks are made from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,23 @@ _MASKS, _COLUMNS = 256, 64
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}  # a comparison read from its other side
 
 
+class Reading:
+    """Columns that are read beside the ones in use, and what changed meanwhile."""
+
+    def __init__(self, columns: dict[str, Column], rows: Callable[[], Iterable[Row]]) -> None:
+        self.columns, self._rows = columns, rows
+        self.changed: list[Row] = []
+
+    def run(self) -> None:
+        _put(self.columns, self._rows())
+
+
+def _put(columns: Mapping[str, Column], rows: Iterable[Row]) -> None:
+    for row in rows:
+        for name, column in columns.items():
+            column.put(row.item, row.fields.get(name))
+
+
 def _nothing(seconds: float | None, action: str | None) -> NDArray[np.int32]:
     return np.empty(0, np.int32)
 
@@ -58,6 +75,7 @@ class Filters:
         self._rows = rows
         self._masks: dict[str, tuple[_Truth, Mask]] = {}
         self._columns: dict[str, Column] = {}
+        self._beside: list[Reading] = []
 
     def allowed(
         self, conditions: Sequence[Condition], items: int, rule: Tree | None = None, met: Met = _nothing
@@ -80,15 +98,37 @@ class Filters:
 
     def changed(self, rows: Sequence[Row]) -> None:
         """Correct columns and masks for items that were sent again or removed (no fields)."""
-        for name, column in self._columns.items():
-            for row in rows:
-                column.put(row.item, row.fields.get(name))
+        for reading in self._beside:
+            reading.changed.extend(rows)
+        _put(self._columns, rows)
         for key, (truth_of, mask) in self._masks.items():
             for row in rows:
                 if row.item >= len(mask):
                     mask = grown(mask, row.item + 1)
                     self._masks[key] = truth_of, mask
                 mask[row.item] = truth_of(row.fields)
+
+    def unread(self, names: Iterable[str]) -> set[str]:
+        """Those of the fields of which there is no column."""
+        return {name for name in names if name not in self._columns}
+
+    def begin(self, names: Iterable[str]) -> Reading:
+        """Columns of these fields, to be read beside those in use (`Reading.run`, which needs no lock).
+
+        What changes from now on is followed, until they are taken over (`adopt`), or not (`give_up`).
+        """
+        reading = Reading({name: Column() for name in names}, self._rows)
+        self._beside.append(reading)
+        return reading
+
+    def give_up(self, reading: Reading) -> None:
+        self._beside.remove(reading)
+
+    def adopt(self, reading: Reading) -> None:
+        self.give_up(reading)
+        _put(reading.columns, reading.changed)
+        for name, column in reading.columns.items():
+            self._keep(name, column)
 
     def _truths(self, rule: Tree, items: int, met: Met) -> Mask:
         """FALSE, UNKNOWN or TRUE of every item."""
@@ -128,12 +168,14 @@ class Filters:
         column = self._columns.pop(name, None)
         if column is None:
             column = Column()
-            for row in self._rows():
-                column.put(row.item, row.fields.get(name))
+            _put({name: column}, self._rows())
+        self._keep(name, column)
+        return column
+
+    def _keep(self, name: str, column: Column) -> None:
         self._columns[name] = column  # the one used last stands last
         if len(self._columns) > _COLUMNS:
             del self._columns[next(iter(self._columns))]
-        return column
 
     def _kept(self, key: str, truth_of: _Truth, build: Callable[[], Mask], items: int) -> Mask:
         """A mask of items 0..n-1 that is there already, or is built now."""

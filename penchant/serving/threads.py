@@ -95,16 +95,24 @@ class Threads:
             self._events -= len(events)
 
     async def recommend(self, query: Query) -> Slate:
+        await self._read_rule(query)
         return await self._ask(_Asked(self._loop.create_future(), query))
 
     async def similar(self, item: str, query: Query) -> Slate:
+        await self._read_rule(query)
         return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.similar, item)))
 
     async def search(self, query: Query) -> Slate:
         """The language model reads the words beside the engine thread, so that no list waits for it."""
+        await self._read_rule(query)
         if query.words:
             await self._loop.run_in_executor(self._readers, self.engine.parts.words.read, [query.words])
         return await self._ask(_Asked(self._loop.create_future(), query, self.engine.search))
+
+    async def _read_rule(self, query: Query) -> None:
+        """Beside the engine thread, too: the first rule on a field reads the whole catalogue."""
+        if unread := self.engine.unread(query):
+            await self._loop.run_in_executor(self._readers, self.engine.read_fields, unread)
 
     async def close(self) -> None:
         """Finish what is queued; what comes later is refused with Unavailable."""
