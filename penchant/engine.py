@@ -18,6 +18,7 @@ After a crash, opening replays what the log holds beyond the newest snapshot, th
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -148,6 +149,10 @@ class Engine:
 
         All of them are kept that are available and meet the query's conditions; its limit does not count.
         """
+        if len(items) > _LONGEST:
+            raise InvalidInput(
+                f"more than {_LONGEST} items.", field="items", value=len(items), way_out="Rank them in parts."
+            )
         query = structs.replace(self._checked(structs.replace(query, limit=max(len(items), 1))), seen="allow")
         with self.lock:
             numbers = np.array([self._item(item) for item in items], np.int64)
@@ -207,6 +212,15 @@ class Engine:
         if not 1 <= query.limit <= _LONGEST:
             raise InvalidInput(
                 f"must lie in 1..{_LONGEST}.", field="limit", value=query.limit, way_out=f"Ask for 1 to {_LONGEST}."
+            )
+        if query.time is not None and not math.isfinite(query.time):
+            raise InvalidInput("is no moment.", field="time", value=query.time, way_out="Send Unix seconds.")
+        if not isinstance(query.seen, str | None) and not 0 <= query.seen < math.inf:
+            raise InvalidInput(
+                "says nothing about what to hide.",
+                field="seen",
+                value=query.seen,
+                way_out="Send `ever`, `allow`, or seconds.",
             )
         if query.filter is not None:
             expressions.parse(query.filter)  # what cannot be read is refused before anything waits

@@ -15,14 +15,23 @@ from litestar.exceptions import ClientException
 from msgspec import Raw, Struct
 
 from penchant.errors import InvalidInput
-from penchant.types import Event, Item, Refusal
+from penchant.types import Event, Item, Query, Refusal
 
-T = TypeVar("T", Event, Item)
+T = TypeVar("T", bound=Struct)
 
 _AT = re.compile(r" - at `\$\.?(.*)`$")
 _NAMED = re.compile(r"(unknown|required) field `(.+?)`")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _ANY_KEY = "[...]"
+
+
+class Ranking(Query, kw_only=True, forbid_unknown_fields=True):
+    """A query, and the ids of the ``items`` to be ordered."""
+
+    items: list[str]
+
+    def query(self) -> Query:
+        return Query(**{name: getattr(self, name) for name in Query.__struct_fields__})
 
 
 class Sent(NamedTuple, Generic[T]):
@@ -50,6 +59,13 @@ class Reader(Generic[T]):
         self._names = kind.__struct_fields__
         self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._many: msgspec.json.Decoder[list[T]] = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
+
+    def one(self, body: bytes) -> T:
+        """The one thing of a body that may hold no more. Raises as `read` does."""
+        sent = self.read(body)
+        if not sent.alone:
+            raise InvalidInput("is a list.", field="body", way_out="Send one object.")
+        return sent.things[0]
 
     def read(self, body: bytes) -> Sent[T]:
         """Raises ClientException (400) for what is not JSON, InvalidInput when nothing of it can be read."""
@@ -122,3 +138,5 @@ _envelope = msgspec.json.Decoder(_Envelope)
 _raws = msgspec.json.Decoder(list[Raw])
 EVENTS = Reader(Event)
 ITEMS = Reader(Item, {"item": "id"})
+QUERIES = Reader(Query)
+RANKINGS = Reader(Ranking)

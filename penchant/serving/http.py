@@ -2,7 +2,8 @@
 
     POST /v1/events      what happened (one, a list); with ?recommend=10 the acknowledgement brings the fresh list
     PUT  /v1/items       the catalogue
-    GET  /v1/recommend   what this person should see next
+    GET  /v1/recommend   what this person should see next; POST: with a context, or a long rule
+    POST /v1/rank        these items, in this person's order
     GET  /v1/search      what the words name or mean, in this person's order
     GET  /v1/similar     what is like this item
     GET  /health/ready   whether it answers, and as of when
@@ -153,6 +154,19 @@ async def recommend(
     return Answer(await _threads(request).recommend(query))
 
 
+@post("/recommend", status_code=200)
+async def recommend_as_asked(request: Call) -> ASGIApp:
+    """The same, asked with a body: for a context, and for rules too long for an address."""
+    return Answer(await _threads(request).recommend(bodies.QUERIES.one(await request.body())))
+
+
+@post("/rank", status_code=200)
+async def rank(request: Call) -> ASGIApp:
+    """Put these items into this person's order, each once: all that are there and that the rule allows, seen ones too."""
+    asked = bodies.RANKINGS.one(await request.body())
+    return Answer(await _threads(request).rank(asked.items, asked.query()))
+
+
 @get("/search")
 async def search(
     request: Call,
@@ -273,20 +287,31 @@ async def _refuse_unknown(request: Call) -> None:
 
 _HERE = "curl 'http://127.0.0.1:7461"
 _DESCRIBED = {
-    "/v1/events": pages.Described(
+    "POST /v1/events": pages.Described(
         f"{_HERE}/v1/events?recommend=10' -d '{json.dumps(pages.CLICK)}'",
         Acknowledged,
         pages.RECEIPT | {"slate": pages.SLATE},
         Event,
         (pages.CLICK, {"events": [pages.CLICK, pages.SPOKEN]}),
     ),
-    "/v1/items": pages.Described(
+    "PUT /v1/items": pages.Described(
         f"{_HERE}/v1/items' -X PUT -d '{json.dumps(pages.ALIEN)}'", Receipt, pages.RECEIPT, Item, (pages.ALIEN,)
     ),
-    "/v1/recommend": pages.Described(f"{_HERE}/v1/recommend?user=ann&where=genres=Horror'", Slate, pages.SLATE),
-    "/v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, pages.SLATE),
-    "/v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, pages.SLATE),
-    "/health/ready": pages.Described(f"{_HERE}/health/ready'", Health, pages.HEALTH),
+    "GET /v1/recommend": pages.Described(f"{_HERE}/v1/recommend?user=ann&where=genres=Horror'", Slate, pages.SLATE),
+    "POST /v1/recommend": pages.Described(
+        f"{_HERE}/v1/recommend' -d '{json.dumps(pages.ASKED)}'", Slate, pages.SLATE, Query, (pages.ASKED,), listed=False
+    ),
+    "POST /v1/rank": pages.Described(
+        f"{_HERE}/v1/rank' -d '{json.dumps(pages.RANKED)}'",
+        Slate,
+        pages.SLATE,
+        bodies.Ranking,
+        (pages.RANKED,),
+        listed=False,
+    ),
+    "GET /v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, pages.SLATE),
+    "GET /v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, pages.SLATE),
+    "GET /health/ready": pages.Described(f"{_HERE}/health/ready'", Health, pages.HEALTH),
 }
 
 
@@ -295,7 +320,7 @@ _DESCRIBED = {
 
 def application() -> Litestar:
     """The application; it answers 503 until `state.threads` is set."""
-    verbs = [send_events, send_items, recommend, search, similar]
+    verbs = [send_events, send_items, recommend, recommend_as_asked, rank, search, similar]
     app = Litestar(
         [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
         exception_handlers=problems.HANDLERS,

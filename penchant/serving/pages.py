@@ -60,6 +60,8 @@ HEALTH = {
 CLICK = {"user": "ann", "action": "click", "item": "alien"}
 SPOKEN = {"user": "ann", "action": "search", "words": "a quiet film about space"}
 ALIEN = {"id": "alien", "fields": {"title": "Alien", "genres": ["Horror", "Sci-Fi"], "year": 1979}}
+ASKED = {"user": "ann", "context": {"device": "tv"}, "filter": 'year < 2000 and "Horror" in genres and not seen(30d)'}
+RANKED = {"user": "ann", "items": ["alien", "aliens"]}
 _PROBLEM = {
     "type": "urn:penchant:invalid-input",
     "title": "Invalid input",
@@ -86,6 +88,7 @@ class Described(NamedTuple):
     answer: dict[str, Any]
     takes: type | None = None
     bodies: tuple[object, ...] = ()
+    listed: bool = True  # the body may be a list of such, too
 
 
 def config() -> OpenAPIConfig:
@@ -100,15 +103,14 @@ def config() -> OpenAPIConfig:
 
 
 def describe(app: Litestar, described: dict[str, Described]) -> None:
-    """Add calls, bodies, answers and errors to the document; ``described`` goes by path."""
+    """Add calls, bodies, answers and errors to the document; ``described`` goes by method and path."""
     document = app.openapi_schema
     types = [kind for one in described.values() for kind in (one.answers, one.takes) if kind is not None]
     _, schemas = msgspec.json.schema_components([*dict.fromkeys(types), Problem], ref_template=_COMPONENT)
     document.components.schemas = cast("dict[str, Schema]", schemas)
-    for path, one in described.items():
-        item = (document.paths or {})[path]
-        for operation in filter(None, (item.get, item.post, item.put)):
-            _complete(operation, one)
+    for name, one in described.items():
+        method, _, path = name.partition(" ")
+        _complete(getattr((document.paths or {})[path], method.lower()), one)
 
 
 def _complete(operation: Operation, one: Described) -> None:
@@ -119,9 +121,10 @@ def _complete(operation: Operation, one: Described) -> None:
     }
     if one.takes is not None:
         content = _content("application/json", one.takes, *one.bodies)
-        alone = content["application/json"].schema
-        listed = Schema(type=OpenAPIType.ARRAY, items=cast("Reference", alone))
-        content["application/json"].schema = Schema(one_of=[cast("Reference", alone), listed])
+        if one.listed:
+            alone = cast("Reference", content["application/json"].schema)
+            listed = Schema(type=OpenAPIType.ARRAY, items=alone)
+            content["application/json"].schema = Schema(one_of=[alone, listed])
         operation.request_body = RequestBody(content, required=True)
 
 
@@ -161,8 +164,10 @@ def _section(name: str, operation: dict[str, Any]) -> Iterator[str]:
         needed = "needed" if one.get("required") else _default(one["schema"])
         yield f"<tr><td><code>{one['name']}</code><td>{needed}<td>{_code(one.get('description') or '')}"
     yield "</table>"
-    for example in _examples(operation.get("requestBody", {"content": {}})):
-        yield f"<p>takes, or a list of such:</p>{example}"
+    body = operation.get("requestBody", {"content": {}})
+    takes = "takes, or a list of such" if "oneOf" in json.dumps(body) else "takes"
+    for example in _examples(body):
+        yield f"<p>{takes}:</p>{example}"
     for example in _examples(operation["responses"]["200"]):
         yield f"<p>answers:</p>{example}"
 

@@ -102,6 +102,10 @@ class Threads:
         await self._read_rule(query)
         return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.similar, item)))
 
+    async def rank(self, items: Sequence[str], query: Query) -> Slate:
+        await self._read_rule(query)
+        return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.rank, items)))
+
     async def search(self, query: Query) -> Slate:
         """The language model reads the words beside the engine thread, so that no list waits for it."""
         await self._read_rule(query)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import penchant
-from penchant import Event, Unavailable
+from penchant import Event, Query, Unavailable
 from penchant.engine import Engine
 from penchant.serving import http as module
 from penchant.serving.http import application
@@ -372,9 +372,10 @@ def test_while_the_folder_is_being_opened_everything_is_a_503() -> None:
     asyncio.run(main())
 
 
+BODIES = ["POST /v1/events", "PUT /v1/items", "POST /v1/recommend", "POST /v1/rank"]
 _scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 _json = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
-_names = st.sampled_from([*Event.__struct_fields__, "events", "usr"])
+_names = st.sampled_from([*Event.__struct_fields__, *Query.__struct_fields__, "items", "events", "usr"])
 _likely = st.sampled_from(
     ["interaction", "item", "alias", "erasure", "retraction", "click", "ann", "i0", 1e300, -1, True]
 )
@@ -382,7 +383,7 @@ _events = st.dictionaries(_names, _likely | _json, max_size=8)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=_events | st.lists(_events, max_size=4) | _json, path=st.sampled_from(["POST /v1/events", "PUT /v1/items"]))
+@given(body=_events | st.lists(_events, max_size=4) | _json, path=st.sampled_from(BODIES))
 def test_no_body_makes_the_server_fail(ask: Ask, body: Any, path: str) -> None:
     method, _, address = path.partition(" ")
     answer = ask(lambda http: http.request(method, address, content=json.dumps(body)))
@@ -401,6 +402,50 @@ def test_no_body_makes_the_server_fail(ask: Ask, body: Any, path: str) -> None:
 def test_no_query_makes_the_server_fail(ask: Ask, path: str, query: dict[str, str]) -> None:
     answer = ask(lambda http: http.get(f"/v1/{path}", params=query))
     assert answer.status_code < 500, (query, answer.text)
+
+
+def test_a_list_is_asked_for_with_a_body_too_and_items_are_put_into_order(engine: Engine) -> None:
+    async def scenario(http: httpx.AsyncClient) -> None:
+        await http.put("/v1/items", json=items(8))
+        await asyncio.to_thread(engine.wait_for_items)
+        await http.post("/v1/events", json=CLICK)
+        question = {"user": "ann", "limit": 20, "context": {"half": 1}, "filter": "half == context.half"}
+        assert set(shown(await http.post("/v1/recommend", json=question))) == {"i4", "i5", "i6", "i7"}
+        assert shown(await http.post("/v1/recommend", json={"user": "ann", "limit": 3})) == shown(
+            await http.get("/v1/recommend?user=ann&limit=3")
+        )
+        given_ = {"user": "ann", "items": ["i5", "i0", "i1", "i5"], "context": {"half": 0}}
+        assert sorted(shown(await http.post("/v1/rank", json=given_))) == ["i0", "i1", "i5"]
+        assert sorted(shown(await http.post("/v1/rank", json=given_ | {"filter": "half == context.half"}))) == [
+            "i0",
+            "i1",
+        ]
+        assert problem(await http.post("/v1/rank", json={"items": ["i5", "i99"]}), 404)["value"] == "'i99'"
+
+    asked(engine, scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("rank", {"user": "ann"}, "items"),
+        ("rank", {"items": "i0"}, "items"),
+        ("rank", {"items": ["i0"] * 1001}, "items"),
+        ("rank", [{"items": ["i0"]}], "body"),
+        ("recommend", {"usr": "ann"}, "usr"),
+        ("recommend", {"limit": 2.5}, "limit"),
+        ("recommend", {"limit": 0}, "limit"),
+        ("recommend", {"seen": "never"}, "seen"),
+        ("recommend", {"seen": -1}, "seen"),
+        ("recommend", {"context": {"device": ["tv"]}}, "context[...]"),
+        ("recommend", {"filter": "price <"}, "filter"),
+        ("recommend", {"where": [{"field": "half"}]}, "where"),
+    ],
+)
+def test_a_wrong_question_is_refused_with_its_field(ask: Ask, path: str, body: Any, field: str) -> None:
+    found = problem(ask(lambda http: http.post(f"/v1/{path}", json=body)), 422)
+    assert found["field"] == field
+    assert found["way_out"]
 
 
 # -- the description ---------------------------------------------------------------------------------------------------
@@ -444,7 +489,7 @@ def test_examples_of_bodies_are_taken_by_the_server(ask: Ask) -> None:
 def test_the_page_shows_every_route_and_loads_nothing(ask: Ask) -> None:
     page = ask(lambda http: http.get("/docs"))
     assert page.headers["content-type"].startswith("text/html")
-    for path in ("/v1/events", "/v1/items", "/v1/recommend", "/v1/search", "/v1/similar", "/health/ready"):
+    for path in ("/v1/events", "/v1/items", "/v1/recommend", "/v1/rank", "/v1/search", "/v1/similar", "/health/ready"):
         assert f" {path}</code>" in page.text
     assert "<script" not in page.text
     assert "http://127.0.0.1" in page.text
