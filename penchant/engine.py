@@ -30,7 +30,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import expressions, intake, kernels, listing
+from penchant import expressions, intake, kernels, listing, records
 from penchant.config import load_settings
 from penchant.errors import InvalidInput, NotFound
 from penchant.following import Follower
@@ -38,7 +38,7 @@ from penchant.listing import Ranked
 from penchant.parts import Parts, Taken
 from penchant.pipeline.events import check
 from penchant.storage.event_log import Logged, Outcome
-from penchant.types import Erased, Event, Query, Receipt, Refusal, Slate
+from penchant.types import Erased, Event, Item, Page, Profile, Query, Receipt, Refusal, Slate
 
 _LONGEST = 1000
 
@@ -158,6 +158,18 @@ class Engine:
             numbers = np.array([self._item(item) for item in items], np.int64)
             person, vector = self._vector(query)
             return listing.ranking(self.parts, query, person, listing.these(self.parts, query, person, vector, numbers))
+
+    def item(self, name: str) -> Item:
+        """An item as it was sent last. Raises NotFound."""
+        return records.item(self.parts, name)
+
+    def items(self, after: str | None = None, limit: int = 100) -> Page:
+        """Items in the order in which they were first mentioned, from the first or ``after`` one. Raises NotFound."""
+        return records.page(self.parts, after, limit)
+
+    def profile(self, user: str) -> Profile:
+        """The profile of a person, empty where none was sent. Raises NotFound for somebody whom nobody ever named."""
+        return records.profile(self.parts, user)
 
     def unread(self, query: Query) -> set[str]:
         """Fields that the query's rule reads and that no rule has read so far. Raises InvalidInput."""

@@ -69,6 +69,23 @@ class Item(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True)
         )
 
 
+class Profile(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is known of a person beside what was done; `Event(kind="user")` carries the same fields."""
+
+    id: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def event(self) -> Event:
+        return Event(kind="user", user=self.id, fields=self.fields)
+
+
+class Page(Struct, kw_only=True, omit_defaults=True):
+    """Some items in the order in which they were first mentioned; ``next``: ask for those after it, None at the end."""
+
+    items: list[Item]
+    next: str | None = None
+
+
 class Condition(Struct, frozen=True, forbid_unknown_fields=True):
     """A constraint on an item field: it ``equals`` a value (a list contains it), or lies in [``low``, ``high``]."""
 

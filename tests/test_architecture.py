@@ -22,7 +22,7 @@ LAYERS = (
     ("pipeline",),
     ("beside", "following"),
     ("parts",),
-    ("intake", "listing"),
+    ("intake", "listing", "records"),
     ("engine",),
     ("learning", "evaluation"),
     ("serving", "__main__"),

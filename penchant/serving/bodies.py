@@ -15,7 +15,7 @@ from litestar.exceptions import ClientException
 from msgspec import Raw, Struct
 
 from penchant.errors import InvalidInput
-from penchant.types import Event, Item, Query, Refusal
+from penchant.types import Event, Item, Profile, Query, Refusal
 
 T = TypeVar("T", bound=Struct)
 
@@ -138,5 +138,6 @@ _envelope = msgspec.json.Decoder(_Envelope)
 _raws = msgspec.json.Decoder(list[Raw])
 EVENTS = Reader(Event)
 ITEMS = Reader(Item, {"item": "id"})
+PROFILES = Reader(Profile, {"user": "id"})
 QUERIES = Reader(Query)
 RANKINGS = Reader(Ranking)

@@ -2,6 +2,8 @@
 
     POST /v1/events      what happened (one, a list); with ?recommend=10 the acknowledgement brings the fresh list
     PUT  /v1/items       the catalogue
+    GET  /v1/items       the catalogue, page by page; GET and DELETE /v1/items/ID: one of it
+    PUT  /v1/users       profiles; GET /v1/users/ID, and DELETE: forget the person
     GET  /v1/recommend   what this person should see next; POST: with a context, or a long rule
     POST /v1/rank        these items, in this person's order
     GET  /v1/search      what the words name or mean, in this person's order
@@ -35,7 +37,7 @@ import msgspec
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
-from litestar import Litestar, Request, Router, get, post, put
+from litestar import Litestar, Request, Router, delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -48,7 +50,7 @@ from penchant.errors import InvalidInput, Unavailable
 from penchant.pipeline.filters import parse
 from penchant.serving import bodies, pages, problems
 from penchant.serving.threads import Threads
-from penchant.types import Event, Item, Query, Receipt, Slate
+from penchant.types import Event, Item, Page, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
@@ -57,6 +59,7 @@ _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it a
 _encoder = msgspec.json.Encoder()
 
 Call = Request[Any, Any, Any]
+Id = Annotated[str, Parameter(description="the id, as it was sent; slashes and all")]
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
 User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
 Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
@@ -136,6 +139,51 @@ async def send_items(request: Call) -> ASGIApp:
     return Answer(await _ingest(request, sent, [item.event() for item in sent.things]))
 
 
+@get("/items")
+async def list_items(
+    request: Call,
+    after: Annotated[
+        str | None, Parameter(description="the item before the first one: `next` of the last page")
+    ] = None,
+    limit: Annotated[int, Parameter(ge=1, le=1000, description="how many items")] = 100,
+) -> ASGIApp:
+    """The catalogue, page by page, in the order in which items were first mentioned; what comes meanwhile is last."""
+    return Answer(await _threads(request).read(_threads(request).engine.items, after, limit))
+
+
+@get("/items/{id:path}")
+async def read_item(request: Call, id: Id) -> ASGIApp:
+    """An item as it was sent last."""
+    return Answer(await _threads(request).read(_threads(request).engine.item, _name(id)))
+
+
+@delete("/items/{id:path}", status_code=200)
+async def remove_item(request: Call, id: Id) -> ASGIApp:
+    """Take an item out of the catalogue. What people did with it stays known."""
+    await _threads(request).read(_threads(request).engine.item, _name(id))
+    return Answer(await _threads(request).ingest([Event(kind="item", item=_name(id), removed=True)]))
+
+
+@put("/users")
+async def send_users(request: Call) -> ASGIApp:
+    """Send profiles, one or a list; sent again, a profile is replaced."""
+    sent = bodies.PROFILES.read(await request.body())
+    return Answer(await _ingest(request, sent, [profile.event() for profile in sent.things]))
+
+
+@get("/users/{id:path}")
+async def read_user(request: Call, id: Id) -> ASGIApp:
+    """A person's profile."""
+    return Answer(await _threads(request).read(_threads(request).engine.profile, _name(id)))
+
+
+@delete("/users/{id:path}", status_code=200)
+async def erase_user(request: Call, id: Id) -> ASGIApp:
+    """Forget a person: events, profile, state and what they added to any count. The receipt says what was forgotten."""
+    await _threads(request).read(_threads(request).engine.profile, _name(id))
+    return Answer(await _threads(request).ingest([Event(kind="erasure", user=_name(id))]))
+
+
 @get("/recommend")
 async def recommend(
     request: Call,
@@ -162,7 +210,7 @@ async def recommend_as_asked(request: Call) -> ASGIApp:
 
 @post("/rank", status_code=200)
 async def rank(request: Call) -> ASGIApp:
-    """Put these items into this person's order, each once: all that are there and that the rule allows, seen ones too."""
+    """Put these items into this person's order, each once: all that are there and allowed, seen ones too."""
     asked = bodies.RANKINGS.one(await request.body())
     return Answer(await _threads(request).rank(asked.items, asked.query()))
 
@@ -213,6 +261,11 @@ async def ready(request: Call) -> ASGIApp:
 
 
 # -- what they share ---------------------------------------------------------------------------------------------------
+
+
+def _name(path: str) -> str:
+    """A parameter of the kind `path` begins with the slash before it."""
+    return path.removeprefix("/")
 
 
 def _threads(request: Call) -> Threads:
@@ -297,6 +350,14 @@ _DESCRIBED = {
     "PUT /v1/items": pages.Described(
         f"{_HERE}/v1/items' -X PUT -d '{json.dumps(pages.ALIEN)}'", Receipt, pages.RECEIPT, Item, (pages.ALIEN,)
     ),
+    "GET /v1/items": pages.Described(f"{_HERE}/v1/items?limit=2'", Page, {"items": [pages.ALIEN], "next": "alien"}),
+    "GET /v1/items/{id}": pages.Described(f"{_HERE}/v1/items/alien'", Item, pages.ALIEN),
+    "DELETE /v1/items/{id}": pages.Described(f"{_HERE}/v1/items/alien' -X DELETE", Receipt, pages.RECEIPT),
+    "PUT /v1/users": pages.Described(
+        f"{_HERE}/v1/users' -X PUT -d '{json.dumps(pages.ANN)}'", Receipt, pages.RECEIPT, Profile, (pages.ANN,)
+    ),
+    "GET /v1/users/{id}": pages.Described(f"{_HERE}/v1/users/ann'", Profile, pages.ANN),
+    "DELETE /v1/users/{id}": pages.Described(f"{_HERE}/v1/users/ann' -X DELETE", Receipt, pages.RECEIPT),
     "GET /v1/recommend": pages.Described(f"{_HERE}/v1/recommend?user=ann&where=genres=Horror'", Slate, pages.SLATE),
     "POST /v1/recommend": pages.Described(
         f"{_HERE}/v1/recommend' -d '{json.dumps(pages.ASKED)}'", Slate, pages.SLATE, Query, (pages.ASKED,), listed=False
@@ -320,7 +381,8 @@ _DESCRIBED = {
 
 def application() -> Litestar:
     """The application; it answers 503 until `state.threads` is set."""
-    verbs = [send_events, send_items, recommend, recommend_as_asked, rank, search, similar]
+    catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
+    verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar]
     app = Litestar(
         [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
         exception_handlers=problems.HANDLERS,

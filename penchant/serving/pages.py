@@ -62,6 +62,7 @@ SPOKEN = {"user": "ann", "action": "search", "words": "a quiet film about space"
 ALIEN = {"id": "alien", "fields": {"title": "Alien", "genres": ["Horror", "Sci-Fi"], "year": 1979}}
 ASKED = {"user": "ann", "context": {"device": "tv"}, "filter": 'year < 2000 and "Horror" in genres and not seen(30d)'}
 RANKED = {"user": "ann", "items": ["alien", "aliens"]}
+ANN = {"id": "ann", "fields": {"age": 34, "speaks": ["en", "fr"]}}
 _PROBLEM = {
     "type": "urn:penchant:invalid-input",
     "title": "Invalid input",

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from penchant.engine import Batch, Engine
 from penchant.errors import PenchantError, Unavailable
@@ -36,6 +36,8 @@ _TURN = 64  # jobs the engine thread takes at once
 _HERE = 100  # up to so many events are checked on the loop's thread
 _READERS = 2
 _log = logging.getLogger("penchant")
+
+T = TypeVar("T")
 
 
 class _Asked(NamedTuple):
@@ -105,6 +107,11 @@ class Threads:
     async def rank(self, items: Sequence[str], query: Query) -> Slate:
         await self._read_rule(query)
         return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.rank, items)))
+
+    async def read(self, what: Callable[..., T], *words: object) -> T:
+        """What the catalogue says, read beside the engine thread."""
+        self._check_open()
+        return await self._loop.run_in_executor(self._readers, what, *words)
 
     async def search(self, query: Query) -> Slate:
         """The language model reads the words beside the engine thread, so that no list waits for it."""

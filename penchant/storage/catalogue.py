@@ -96,13 +96,15 @@ class Catalogue:
     def rows(self, batch: int = 2000) -> Iterator[Row]:
         """Every item, in the order of its number."""
         after = -1
-        while True:
-            with self._mutex:
-                rows = self._db.execute(f"{_SELECT} WHERE item > ? ORDER BY item LIMIT ?", (after, batch)).fetchall()
-            if not rows:
-                return
-            yield from map(_row, rows)
-            after = rows[-1][0]
+        while rows := self.page(after, batch):
+            yield from rows
+            after = rows[-1].item
+
+    def page(self, after: int, limit: int) -> list[Row]:
+        """The next items by number, beyond number ``after``."""
+        with self._mutex:
+            rows = self._db.execute(f"{_SELECT} WHERE item > ? ORDER BY item LIMIT ?", (after, limit)).fetchall()
+        return [_row(row) for row in rows]
 
     def search(self, words: str, limit: int) -> list[tuple[int, float]]:
         """(item, BM25 score, larger is better) of items that hold any of the words, best first."""
