@@ -8,7 +8,8 @@ with fewer than 5 ratings dropped, ties to the item first mentioned; weights sta
 history are handed the revealed one; BPR and the predictors of ratings know people by number, so they answer with what
 they learned before T, and popularity answers for the few people they never met (`known`: share of questions whose
 person they did meet, and everybody's figures there). Settings stand in `PEERS`; ``CHOOSE=1`` compares those of `tried`
-on 975768446 <= t < T, so that a better one can be written there before a row is.
+on 975768446 <= t < T, so that a better one can be written there before a row is; SASRec's are those of its paper for
+this data (but 64 numbers, not 50, and the softmax over all items).
 
 Each peer runs in a process of its own, and all but EASE in an environment of its own (`make peers-env-implicit`, ...):
 seconds of the fit, the process's peak memory by then, places. ``ahead_OURS_PEER``: NDCG@10 of ours less the peer's,
@@ -95,10 +96,10 @@ PEERS = {
     "ease": Peer("", "ease", {"ridge": 1000.0}, grid(ridge=(50.0, 200.0, 500.0, 1000.0, 2000.0))),
     "knn": Peer("implicit", "with_implicit", {"like": "tfidf", "neighbours": 20},
                 grid(like=("cosine", "tfidf", "bm25"), neighbours=(20, 100, 400))),
-    "als": Peer("implicit", "with_implicit", {"factors": 64, "regularization": 1.0, "alpha": 4.0, "iterations": 15},
+    "als": Peer("implicit", "with_implicit", {"factors": 128, "regularization": 50.0, "alpha": 4.0, "iterations": 15},
                 grid(factors=(64, 128), regularization=(1.0, 10.0, 50.0), alpha=(1.0, 4.0, 16.0), iterations=(15,))),
     "bpr": Peer("implicit", "with_implicit",
-                {"factors": 64, "learning_rate": 0.05, "regularization": 0.01, "iterations": 200},
+                {"factors": 128, "learning_rate": 0.02, "regularization": 0.03, "iterations": 200},
                 grid(factors=(64, 128), learning_rate=(0.02, 0.05), regularization=(0.003, 0.01, 0.03),
                      iterations=(200,))),
     "ratedknn": Peer("surprise", "with_surprise", {"neighbours": 40, "shrinkage": 100},
@@ -108,8 +109,8 @@ PEERS = {
     "svdpp": Peer("surprise", "with_surprise", {"n_factors": 20, "n_epochs": 20},
                   grid(n_factors=(20,), n_epochs=(20,))),
     "sasrec": Peer("rectools", "with_rectools",
-                   {"epochs": 60, "factors": 128, "blocks": 2, "heads": 2, "dropout": 0.2, "length": 200},
-                   grid(epochs=(30, 60), factors=(128,), blocks=(2,), heads=(2,), dropout=(0.2, 0.4), length=(200,))),
+                   {"epochs": 60, "factors": 64, "blocks": 2, "heads": 1, "dropout": 0.2, "length": 200},
+                   grid(epochs=(20, 60), factors=(64,), blocks=(2,), heads=(1,), dropout=(0.2,), length=(200,))),
 }  # fmt: skip
 OURS = ("v0", "trained")
 
