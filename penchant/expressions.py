@@ -399,14 +399,18 @@ def fields_of(tree: Tree) -> set[str]:
     """Names of the fields of items that a tree reads."""
     match tree:
         case Compared(left, _, right) | Within(left, right):
-            return {one.name for side in (left, right) for one in _leaves(side) if isinstance(one, Of)}
+            return _items_in(left) | _items_in(right)
         case Told(of):
-            return {one.name for one in _leaves(of) if isinstance(one, Of)}
+            return _items_in(of)
         case Not(of):
             return fields_of(of)
         case And(of) | Or(of):
             return set().union(*map(fields_of, of))
     return set()
+
+
+def _items_in(operand: Operand) -> set[str]:
+    return {one.name for one in _leaves(operand) if isinstance(one, Of) and one.whose == "item"}
 
 
 def _leaves(operand: Operand) -> Iterator[Operand]:

@@ -108,6 +108,7 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
         user=query.user,
         retrieved=len(ranked.items),
         removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
+        notes=parts.notes(query),
     )
 
 

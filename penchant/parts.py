@@ -48,6 +48,7 @@ Longs = NDArray[np.int64]
 NO_ENCODER = "none"
 _REFIT = 10  # a catalogue grown so many times is looked at again for the projection
 _FITTED_ON = 20_000
+_LOOKED_AT = 100  # items, for the names of fields
 _LITTLE = 256  # events and items that a swap may take in under the lock
 
 
@@ -155,6 +156,16 @@ class Parts:
         profile = self.catalogue.profile(person) if person >= 0 else {}
         rule = expressions.resolved(expressions.parse(query.filter), profile, query.context)
         return self.filters.allowed(query.where, self.index.items, rule, partial(self._touched, query, person))
+
+    def notes(self, query: Query) -> list[str]:
+        """What whoever wrote the query's rule may want to know, when it was followed."""
+        if query.filter is None:
+            return []
+        missing = self.filters.nowhere(expressions.fields_of(expressions.parse(query.filter)))
+        if not missing:
+            return []
+        there = dict.fromkeys(name for row in self.catalogue.page(-1, _LOOKED_AT) for name in row.fields)
+        return [f"filter: no item has a field `{name}`; there are {', '.join(there) or 'none'}." for name in missing]
 
     def _touched(self, query: Query, person: int, seconds: float | None, action: str | None) -> NDArray[np.int32]:
         """Items that a person touched in so many seconds before the query (None: ever), by an action (None: any)."""

@@ -140,6 +140,7 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
 
     ``user_as_of`` is the offset of the newest event of this very person (0: none known).
     ``retrieved`` = len(kept) + len(removed), before the cut to ``limit``.
+    ``notes``: what looks like a mistake in the question, which was answered all the same.
     """
 
     items: list[Candidate]
@@ -150,6 +151,7 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
     user_as_of: int = 0
     retrieved: int = 0
     removed: list[Candidate] | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 class Refusal(Struct, kw_only=True):

@@ -27,6 +27,7 @@ from penchant.expressions import (
     Told,
     Tree,
     Within,
+    fields_of,
     parse,
     resolved,
     truth,
@@ -120,6 +121,12 @@ def test_what_does_not_depend_on_the_item_is_worked_out_before() -> None:
     assert resolved(parse("not person.age < 18"), child, {}) == Known(FALSE)
     assert resolved(parse("price < person.age"), child, {}) == parse("price < 9")
     assert resolved(parse("seen(1d) and true"), child, {}) == Seen(86_400.0)
+
+
+def test_the_fields_of_items_that_it_reads_are_named() -> None:
+    rule = 'price < person.budget and (kids or language in ["en", person.language, `odd name`]) and not context.loud'
+    assert fields_of(parse(rule)) == {"price", "kids", "language", "odd name"}
+    assert fields_of(parse("seen(1d) or person.age > 3")) == set()
 
 
 def test_times_are_in_seconds() -> None:

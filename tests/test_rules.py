@@ -73,6 +73,18 @@ def test_what_was_removed_says_so(engine: Engine) -> None:
     assert {one.removed for one in removed} == {"condition"}
 
 
+def test_a_field_that_no_item_has_is_told(engine: Engine) -> None:
+    def noted(rule: str) -> list[str]:
+        return engine.recommend(Query(user="ann", time=NOW, filter=rule)).notes
+
+    (note,) = noted("prize < 3 or price < 3")
+    assert "`prize`" in note
+    assert "price" in note.partition("there are")[2]
+    assert noted("price < 3 and person.prize < 3") == []
+    engine.ingest([Event(kind="item", item="i7", fields={"prize": 1}, time=NOW)])
+    assert noted("prize < 3 or price < 3") == []
+
+
 @pytest.mark.parametrize("rule", ["price <", 'seen(1d, "no such action")'])
 def test_a_rule_that_cannot_be_followed_is_refused(engine: Engine, rule: str) -> None:
     for ask in (engine.recommend, engine.search):

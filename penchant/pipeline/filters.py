@@ -112,6 +112,10 @@ class Filters:
         """Those of the fields of which there is no column."""
         return {name for name in names if name not in self._columns}
 
+    def nowhere(self, names: Iterable[str]) -> list[str]:
+        """Those of the fields read before that no item has: misspelt, or not sent yet."""
+        return sorted(name for name in names if name in self._columns and self._columns[name].empty)
+
     def begin(self, names: Iterable[str]) -> Reading:
         """Columns of these fields, to be read beside those in use (`Reading.run`, which needs no lock).
 

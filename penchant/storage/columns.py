@@ -51,6 +51,11 @@ class Column:
         elif kind == _LIST:
             self._lists[item] = value
 
+    @property
+    def empty(self) -> bool:
+        """Whether no item has anything."""
+        return not self._kind.any()
+
     def value(self, item: int) -> Any:
         """What was put; None for nothing."""
         kind = int(self._kind[item]) if item < len(self._kind) else _NOTHING

@@ -113,7 +113,7 @@ def _show(engine: Engine, answer: Slate, heading: str, json: bool) -> None:
         typer.echo(msgspec.json.encode(answer))
     else:
         screens.out.print(screens.slate(answer, lambda item: title_of(engine, item), heading))
-        screens.warnings(engine.warnings)
+        screens.warnings([*answer.notes, *engine.warnings])
 
 
 def _query(limit: int, where: list[str] | None, filter: str | None, seen: str | None, time: str | None) -> Query:
