@@ -32,6 +32,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 import uvloop
@@ -59,7 +60,7 @@ _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it a
 _encoder = msgspec.json.Encoder()
 
 Call = Request[Any, Any, Any]
-Id = Annotated[str, Parameter(description="the id, as it was sent; slashes and all")]
+Id = Annotated[str, Parameter(description="the id, as it was sent; `%2F` for a slash where it begins or ends with one")]
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
 User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
 Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
@@ -154,14 +155,14 @@ async def list_items(
 @get("/items/{id:path}")
 async def read_item(request: Call, id: Id) -> ASGIApp:
     """An item as it was sent last."""
-    return Answer(await _threads(request).read(_threads(request).engine.item, _name(id)))
+    return Answer(await _threads(request).read(_threads(request).engine.item, _name(request)))
 
 
 @delete("/items/{id:path}", status_code=200)
 async def remove_item(request: Call, id: Id) -> ASGIApp:
     """Take an item out of the catalogue. What people did with it stays known."""
-    await _threads(request).read(_threads(request).engine.item, _name(id))
-    return Answer(await _threads(request).ingest([Event(kind="item", item=_name(id), removed=True)]))
+    await _threads(request).read(_threads(request).engine.item, _name(request))
+    return Answer(await _threads(request).ingest([Event(kind="item", item=_name(request), removed=True)]))
 
 
 @put("/users")
@@ -174,14 +175,14 @@ async def send_users(request: Call) -> ASGIApp:
 @get("/users/{id:path}")
 async def read_user(request: Call, id: Id) -> ASGIApp:
     """A person's profile."""
-    return Answer(await _threads(request).read(_threads(request).engine.profile, _name(id)))
+    return Answer(await _threads(request).read(_threads(request).engine.profile, _name(request)))
 
 
 @delete("/users/{id:path}", status_code=200)
 async def erase_user(request: Call, id: Id) -> ASGIApp:
     """Forget a person: events, profile, state and what they added to any count. The receipt says what was forgotten."""
-    await _threads(request).read(_threads(request).engine.profile, _name(id))
-    return Answer(await _threads(request).ingest([Event(kind="erasure", user=_name(id))]))
+    await _threads(request).read(_threads(request).engine.profile, _name(request))
+    return Answer(await _threads(request).ingest([Event(kind="erasure", user=_name(request))]))
 
 
 @get("/recommend")
@@ -263,9 +264,15 @@ async def ready(request: Call) -> ASGIApp:
 # -- what they share ---------------------------------------------------------------------------------------------------
 
 
-def _name(path: str) -> str:
-    """A parameter of the kind `path` begins with the slash before it."""
-    return path.removeprefix("/")
+def _name(request: Call) -> str:
+    """The id at the end of the address, as it was written: the router drops slashes that may be a part of it."""
+    written = request.scope["raw_path"].partition(b"?")[0].split(b"/", 3)[3]  # b"/v1/items/..."
+    try:
+        return unquote_to_bytes(written).decode()
+    except UnicodeDecodeError:
+        raise InvalidInput(
+            "is not UTF-8.", field="id", value=written.decode("latin-1"), way_out="Encode the id as UTF-8, then by %."
+        ) from None
 
 
 def _threads(request: Call) -> Threads:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -445,6 +446,41 @@ def test_what_was_sent_is_read_page_by_page_and_taken_out_again(engine: Engine) 
         assert problem(await http.get("/v1/items?after=nowhere"), 404)["field"] == "after"
 
     asked(engine, scenario)
+
+
+def namable(name: str) -> bool:
+    """An address cannot end in nothing but slashes, or in what every client takes for a step up."""
+    return bool(name.strip("/")) and name not in (".", "..")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.lists(st.text("aé/.% ?#+", min_size=1, max_size=5).filter(namable), min_size=2, max_size=4, unique=True)
+)
+def test_an_id_is_told_from_every_other_whatever_its_letters(ask: Ask, names: list[str]) -> None:
+    async def scenario(http: httpx.AsyncClient) -> None:
+        sent = (await http.put("/v1/items", json=[{"id": name} for name in names])).json()
+        taken = [
+            name for place, name in enumerate(names) if place not in {one["index"] for one in sent.get("refused", ())}
+        ]
+        for name in taken:
+            assert (await http.get(f"/v1/items/{quote(name, safe='')}")).json()["id"] == name
+        for name in taken[1:]:
+            assert (await http.delete(f"/v1/items/{quote(name, safe='')}")).json()["accepted"] == 1
+        for name in taken[:1]:
+            assert (await http.get(f"/v1/items/{quote(name, safe='')}")).json()["id"] == name
+            await http.delete(f"/v1/items/{quote(name, safe='')}")
+
+    ask(scenario)
+
+
+@pytest.mark.parametrize("written", ["b%2F", "%2Fb", "b%2F%2Fc", "b//c", "b%FF"])
+def test_a_server_does_not_take_one_id_for_another(server: Server, written: str) -> None:
+    with httpx.Client(base_url=server.url) as http:
+        http.put("/v1/items", json=[{"id": "b"}, {"id": "b/c"}])
+        problem(http.delete(f"/v1/items/{written}"), 422 if "FF" in written else 404)
+        assert http.get("/v1/items/b").json()["id"] == "b"
+        assert http.get("/v1/items/b%2Fc").json()["id"] == "b/c"
 
 
 def test_a_profile_is_sent_read_and_forgotten_with_the_person(engine: Engine) -> None:
