@@ -30,7 +30,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import expressions, intake, kernels, listing, records
+from penchant import allowing, expressions, intake, kernels, listing, records
 from penchant.config import load_settings
 from penchant.errors import InvalidInput, NotFound
 from penchant.following import Follower
@@ -173,22 +173,11 @@ class Engine:
 
     def unread(self, query: Query) -> set[str]:
         """Fields that the query's rule reads and that no rule has read so far. Raises InvalidInput."""
-        if query.filter is None:
-            return set()
-        return self.parts.filters.unread(expressions.fields_of(expressions.parse(query.filter)))
+        return allowing.unread(self.parts, query)
 
     def read_fields(self, names: Iterable[str]) -> None:
         """Read these fields of all items for rules, while lists go on: who asks without this has all others wait."""
-        filters = self.parts.filters
-        with self.lock:
-            reading = filters.begin(names)
-        try:
-            reading.run()
-        except BaseException:
-            filters.give_up(reading)
-            raise
-        with self.lock:
-            filters.adopt(reading)
+        allowing.read_fields(self.parts, names)
 
     def similar(self, item: str, query: Query | None = None) -> Slate:
         """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""

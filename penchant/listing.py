@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant import kernels
+from penchant import allowing, kernels
 from penchant.kernels import Asked
 from penchant.parts import Parts
 from penchant.pipeline.filters import REMOVED
@@ -42,7 +42,9 @@ class Ranked(NamedTuple):
 
 def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     """What a person whose f(x) is ``vector`` may be shown next."""
-    return _ranked(parts, query, person, parts.asked(person, vector, query), parts.hidden(query, person), vector)
+    return _ranked(
+        parts, query, person, parts.asked(person, vector, query), allowing.hidden(parts, query, person), vector
+    )
 
 
 def like_item(parts: Parts, query: Query, person: int, item: int) -> Ranked:
@@ -56,7 +58,7 @@ def like_item(parts: Parts, query: Query, person: int, item: int) -> Ranked:
 def _ranked(
     parts: Parts, query: Query, person: int, asked: Asked, hidden: NDArray[np.int32], vector: Floats | None
 ) -> Ranked:
-    allowed, retrieval = parts.allowed(query, person), parts.retrieval
+    allowed, retrieval = allowing.allowed(parts, query, person), parts.retrieval
     items = retrieval.candidates(asked, len(hidden))
     reason = _reasons(parts, items, hidden, allowed)
     if len(allowed) and np.count_nonzero(reason == kernels.KEPT) < max(_LEFT, _TIMES * query.limit):
@@ -71,18 +73,20 @@ def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Long
     asked = parts.asked(person, vector, query)
     items = parts.retrieval.these(asked, numbers)
     scored = parts.ranker.score(parts.retrieval.scratch, asked, items)
-    allowed = parts.allowed(query, person)
-    return Ranked(items, scored, _reasons(parts, items, parts.hidden(query, person), allowed), vector, asked.depth)
+    allowed = allowing.allowed(parts, query, person)
+    return Ranked(
+        items, scored, _reasons(parts, items, allowing.hidden(parts, query, person), allowed), vector, asked.depth
+    )
 
 
 def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     """Items that the query's words name or mean."""
     words = query.words or ""
     asked, found = parts.words.of(words), dict(parts.catalogue.search(words, _FOUND))
-    allowed = parts.allowed(query, person)
+    allowed = allowing.allowed(parts, query, person)
     items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))
     scored = parts.ranker.score_words(items, found, asked, vector, query.time or 0.0)
-    hidden = parts.hidden(query, -1 if query.seen is None else person)
+    hidden = allowing.hidden(parts, query, -1 if query.seen is None else person)
     return Ranked(items, scored, _reasons(parts, items, hidden, allowed))
 
 
@@ -108,7 +112,7 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
         user=query.user,
         retrieved=len(ranked.items),
         removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
-        notes=parts.notes(query),
+        notes=allowing.notes(parts, query),
     )
 
 

@@ -12,17 +12,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant import expressions
 from penchant.beside import Beside
 from penchant.config import Settings
-from penchant.errors import Corrupt, InvalidInput, NotFound, PenchantError
+from penchant.errors import Corrupt, NotFound, PenchantError
 from penchant.kernels import Asked
 from penchant.models import cold_start, versions
 from penchant.models.fusion import Fusion
@@ -48,7 +46,6 @@ Longs = NDArray[np.int64]
 NO_ENCODER = "none"
 _REFIT = 10  # a catalogue grown so many times is looked at again for the projection
 _FITTED_ON = 20_000
-_LOOKED_AT = 100  # items, for the names of fields
 _LITTLE = 256  # events and items that a swap may take in under the lock
 
 
@@ -141,52 +138,6 @@ class Parts:
     def seen(self, query: Query) -> Literal["ever", "allow"] | float:
         """What a list hides of what was met, as in `Query`: the query says it, or else the settings."""
         return self.settings.seen if query.seen is None else query.seen
-
-    def hidden(self, query: Query, person: int) -> NDArray[np.int32]:
-        """Items that the query does not want to see again."""
-        seen = self.seen(query)
-        if seen == "allow" or person < 0:
-            return np.empty(0, np.int32)
-        return self._touched(query, person, None if seen == "ever" else seen, None)
-
-    def allowed(self, query: Query, person: int) -> NDArray[np.uint8]:
-        """1 where an item meets the query's conditions and its rule, [items]; empty where there is neither."""
-        if query.filter is None:
-            return self.filters.allowed(query.where, self.index.items)
-        profile = self.catalogue.profile(person) if person >= 0 else {}
-        rule = expressions.resolved(expressions.parse(query.filter), profile, query.context)
-        return self.filters.allowed(query.where, self.index.items, rule, partial(self._touched, query, person))
-
-    def notes(self, query: Query) -> list[str]:
-        """What whoever wrote the query's rule may want to know, when it was followed."""
-        if query.filter is None:
-            return []
-        missing = self.filters.nowhere(expressions.fields_of(expressions.parse(query.filter)))
-        if not missing:
-            return []
-        there = dict.fromkeys(name for row in self.catalogue.page(-1, _LOOKED_AT) for name in row.fields)
-        return [f"filter: no item has a field `{name}`; there are {', '.join(there) or 'none'}." for name in missing]
-
-    def _touched(self, query: Query, person: int, seconds: float | None, action: str | None) -> NDArray[np.int32]:
-        """Items that a person touched in so many seconds before the query (None: ever), by an action (None: any)."""
-        if action is not None and action not in self.settings.actions:
-            raise InvalidInput(
-                f"seen(..., {action!r}): no action has that name.",
-                field="filter",
-                value=query.filter,
-                way_out=f"Name one of {', '.join(sorted(self.settings.actions))}.",
-            )
-        if person < 0:
-            return np.empty(0, np.int32)
-        if seconds is None and action is None:
-            return self.counts.seen_by(person)
-        past = self.history(person, self.log.end)
-        wanted = past.item >= 0
-        if seconds is not None:
-            wanted &= past.time >= (query.time or 0.0) - seconds
-        if action is not None:
-            wanted &= past.action == self.log.actions.get(action)
-        return past.item[wanted].astype(np.int32)
 
     def met(self, people: Longs, history: History) -> Met:
         """What counts take in of events [n] of these people."""

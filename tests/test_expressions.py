@@ -27,7 +27,7 @@ from penchant.expressions import (
     Told,
     Tree,
     Within,
-    fields_of,
+    fields_read,
     parse,
     resolved,
     truth,
@@ -123,10 +123,12 @@ def test_what_does_not_depend_on_the_item_is_worked_out_before() -> None:
     assert resolved(parse("seen(1d) and true"), child, {}) == Seen(86_400.0)
 
 
-def test_the_fields_of_items_that_it_reads_are_named() -> None:
+def test_the_fields_that_it_reads_are_named() -> None:
     rule = 'price < person.budget and (kids or language in ["en", person.language, `odd name`]) and not context.loud'
-    assert fields_of(parse(rule)) == {"price", "kids", "language", "odd name"}
-    assert fields_of(parse("seen(1d) or person.age > 3")) == set()
+    assert fields_read(rule) == {"price", "kids", "language", "odd name"}
+    assert fields_read(rule, "person") == {"budget", "language"}
+    assert fields_read(rule, "context") == {"loud"}
+    assert fields_read("seen(1d) or person.age > 3") == set()
 
 
 def test_times_are_in_seconds() -> None:
