@@ -3,14 +3,15 @@
 A condition over fields of items becomes a mask over the whole catalogue, built from the fields on its first use, kept
 while it is in use, and corrected when an item changes. So a query pays one look-up per candidate. Of a rule
 (`expressions`) every part that asks of nothing but fields is one such mask; what a person met is asked each time. Rules
-that hold a person's own values come in many forms, so their masks are made from columns, which are read once.
+that hold a person's own values come in many forms, so their masks are made from columns, which are read once; and what
+changed is made up for when a rule is asked again, so that many rules cost an import nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +39,15 @@ from penchant.storage.columns import Column
 from penchant.storage.state_store import grown
 from penchant.types import Condition
 
+T = TypeVar("T")
 Mask = NDArray[np.uint8]
 Met = Callable[[float | None, str | None], NDArray[np.int32]]  # (seconds or ever, action or any) -> items, in no order
 _Truth = Callable[[dict[str, Any]], int]  # of an item by its fields
 
+_NO_MASK = np.empty(0, np.uint8)
 REMOVED = {1: "seen", 2: "unavailable", 3: "condition"}
 _MASKS, _COLUMNS = 256, 64
+_FOLLOWED, _PATCHED = 100_000, 256  # changes that are remembered; that a mask is corrected by, and not built again
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}  # a comparison read from its other side
 
 
@@ -74,6 +78,8 @@ class Filters:
     def __init__(self, rows: Callable[[], Iterable[Row]]) -> None:
         self._rows = rows
         self._masks: dict[str, tuple[_Truth, Mask]] = {}
+        self._ruled: dict[str, tuple[Mask, int]] = {}  # a mask, and how many of the changes it has taken in
+        self._changes: list[int] = []  # items
         self._columns: dict[str, Column] = {}
         self._beside: list[Reading] = []
 
@@ -93,20 +99,27 @@ class Filters:
         return masks[0] if len(masks) == 1 else np.bitwise_and.reduce(masks)
 
     def _condition(self, condition: Condition, items: int) -> Mask:
-        truth_of = partial(meets, condition)
-        return self._kept(repr(condition), truth_of, partial(self._scanned, truth_of, items), items)
+        truth_of: _Truth = partial(meets, condition)
+        key = repr(condition)
+        kept = self._masks.pop(key, None)
+        mask = self._scanned(truth_of, items) if kept is None else _as_long(kept[1], items)
+        _keep(self._masks, key, (truth_of, mask), _MASKS)
+        return mask[:items]
 
     def changed(self, rows: Sequence[Row]) -> None:
-        """Correct columns and masks for items that were sent again or removed (no fields)."""
+        """Take in items that were sent again or removed (no fields)."""
         for reading in self._beside:
             reading.changed.extend(rows)
         _put(self._columns, rows)
         for key, (truth_of, mask) in self._masks.items():
             for row in rows:
-                if row.item >= len(mask):
-                    mask = grown(mask, row.item + 1)
-                    self._masks[key] = truth_of, mask
+                mask = _as_long(mask, row.item + 1)
                 mask[row.item] = truth_of(row.fields)
+            self._masks[key] = truth_of, mask
+        self._changes.extend(row.item for row in rows)
+        if len(self._changes) > _FOLLOWED:
+            self._changes.clear()
+            self._ruled.clear()
 
     def unread(self, names: Iterable[str]) -> set[str]:
         """Those of the fields of which there is no column."""
@@ -132,18 +145,33 @@ class Filters:
         self.give_up(reading)
         _put(reading.columns, reading.changed)
         for name, column in reading.columns.items():
-            self._keep(name, column)
+            _keep(self._columns, name, column, _COLUMNS)
 
     def _truths(self, rule: Tree, items: int, met: Met) -> Mask:
         """FALSE, UNKNOWN or TRUE of every item."""
         if not asks_seen(rule):
-            return self._kept(repr(rule), partial(truth, rule), partial(self._of_fields, rule, items), items)
+            return self._followed(rule, items)
         if isinstance(rule, Seen):
             mask = np.zeros(items, np.uint8)
             found = met(rule.seconds, rule.action)
             mask[found[found < items]] = TRUE
             return mask
         return _joined(rule, lambda part: self._truths(part, items, met))
+
+    def _followed(self, rule: Tree, items: int) -> Mask:
+        """A mask of items 0..n-1 that was asked for before, with what changed since, or a new one."""
+        key = repr(rule)
+        mask, upto = self._ruled.pop(key, (_NO_MASK, 0))
+        changed = set(self._changes[upto:])
+        if mask is _NO_MASK or len(changed) > _PATCHED:
+            mask = self._of_fields(rule, items)
+        else:
+            mask = _as_long(mask, max(items, *(item + 1 for item in changed), 0))
+            columns = {name: self._column(name) for name in fields_of(rule)} if changed else {}
+            for item in changed:
+                mask[item] = truth(rule, {name: column.value(item) for name, column in columns.items()})
+        _keep(self._ruled, key, (mask, len(self._changes)), _MASKS)
+        return mask[:items]
 
     def _of_fields(self, rule: Tree, items: int) -> Mask:
         """The same of a rule that asks of nothing but fields of items."""
@@ -173,25 +201,8 @@ class Filters:
         if column is None:
             column = Column()
             _put({name: column}, self._rows())
-        self._keep(name, column)
+        _keep(self._columns, name, column, _COLUMNS)
         return column
-
-    def _keep(self, name: str, column: Column) -> None:
-        self._columns[name] = column  # the one used last stands last
-        if len(self._columns) > _COLUMNS:
-            del self._columns[next(iter(self._columns))]
-
-    def _kept(self, key: str, truth_of: _Truth, build: Callable[[], Mask], items: int) -> Mask:
-        """A mask of items 0..n-1 that is there already, or is built now."""
-        _, mask = self._masks.pop(key, (truth_of, None))
-        if mask is None:
-            mask = build()
-        if len(mask) < items:
-            mask = grown(mask, items)
-        self._masks[key] = truth_of, mask  # the one used last stands last
-        if len(self._masks) > _MASKS:
-            del self._masks[next(iter(self._masks))]
-        return mask[:items]
 
     def _scanned(self, truth_of: _Truth, items: int) -> Mask:
         mask = np.zeros(items, np.uint8)
@@ -199,6 +210,17 @@ class Filters:
             if row.item < items:
                 mask[row.item] = truth_of(row.fields)
         return mask
+
+
+def _keep(into: dict[str, T], key: str, what: T, most: int) -> None:
+    """What is used last stands last, and what was not used for longest goes."""
+    into[key] = what
+    if len(into) > most:
+        del into[next(iter(into))]
+
+
+def _as_long(mask: Mask, items: int) -> Mask:
+    return mask if len(mask) >= items else grown(mask, items)
 
 
 def _joined(rule: Tree, truths: Callable[[Tree], Mask]) -> Mask:

@@ -1,7 +1,7 @@
 """A field of all items as arrays, so that a comparison with all of them is one pass and not a loop over dictionaries.
 
-A column holds what kind of value each item has, its number or the code of its text; lists stand beside, by item. Every
-question is answered with the truths of `expressions`, and as `expressions.truth` would answer it, item by item.
+A column holds what kind of value each item has, its number or the code of its text; of lists, which items hold what.
+Every question is answered with the truths of `expressions`, and as `expressions.truth` would answer it, item by item.
 
 Does not know: rules, or where the fields come from.
 """
@@ -32,24 +32,23 @@ class Column:
         self._codes: dict[str, int] = {}
         self._texts: list[str] = []
         self._lists: dict[int, list[Any]] = {}
+        self._holders: dict[tuple[int, Any], set[int]] = {}  # (kind, value) -> items whose list holds it
+        self._doubtful: set[int] = set()  # items whose list holds what is nothing
 
     def put(self, item: int, value: Any) -> None:
         """What an item has now; what is none of these kinds, None and NaN among it, is nothing."""
         if item >= len(self._kind):
             room = max(item + 1, len(self._kind) * 3 // 2, 256)
             self._kind, self._number, self._code = (grown(of, room) for of in (self._kind, self._number, self._code))
-        self._lists.pop(item, None)
+        self._leave(item)
         kind = _kind(value)
         self._kind[item] = kind
         if kind in (_NUMBER, _BOOL):
             self._number[item] = value
         elif kind == _TEXT:
-            if value not in self._codes:
-                self._codes[value] = len(self._texts)
-                self._texts.append(value)
-            self._code[item] = self._codes[value]
+            self._code[item] = self._coded(value)
         elif kind == _LIST:
-            self._lists[item] = value
+            self._enter(item, value)
 
     @property
     def empty(self) -> bool:
@@ -102,15 +101,45 @@ class Column:
         else:
             out[self._of(_TEXT, items)] = UNKNOWN
             out[self.compared("==", value, items) == TRUE] = TRUE
-        for item, held in self._lists.items():
-            if item < items:
-                same = any(_kind(one) == kind and one == value for one in held)
-                out[item] = TRUE if same else _unless(held)
+        for held, truth in ((self._doubtful, UNKNOWN), (self._holders.get((kind, value), ()), TRUE)):
+            rows = np.fromiter(held, np.int64, len(held))
+            out[rows[rows < items]] = truth
         return out
 
     def told(self, items: int) -> Truths:
         """Whether it is `true`; unknown where it is neither true nor false."""
         return self.compared("==", True, items)
+
+    def _enter(self, item: int, held: list[Any]) -> None:
+        self._lists[item] = held
+        for one in held:
+            kind = _kind(one)
+            if kind == _NOTHING:
+                self._doubtful.add(item)
+            elif kind != _LIST:
+                self._holders.setdefault((kind, one), set()).add(item)
+
+    def _leave(self, item: int) -> None:
+        self._doubtful.discard(item)
+        for one in self._lists.pop(item, ()):
+            kind = _kind(one)
+            holders = self._holders.get((kind, one)) if kind in (_NUMBER, _TEXT, _BOOL) else None
+            if holders is not None:
+                holders.discard(item)
+                if not holders:
+                    del self._holders[kind, one]
+
+    def _coded(self, text: str) -> int:
+        """The code of a text. Texts that no item has any more are forgotten now and then: some change all the time."""
+        if text not in self._codes:
+            if len(self._texts) >= 2 * len(self._kind):
+                used, codes = np.unique(self._code[self._kind == _TEXT], return_inverse=True)
+                self._code[self._kind == _TEXT] = codes
+                self._texts = [self._texts[code] for code in used.tolist()]
+                self._codes = {known: code for code, known in enumerate(self._texts)}
+            self._codes[text] = len(self._texts)
+            self._texts.append(text)
+        return self._codes[text]
 
     def _of(self, kind: int, items: int) -> NDArray[np.int64]:
         return np.flatnonzero(self._kind[:items] == kind)

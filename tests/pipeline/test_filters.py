@@ -159,6 +159,22 @@ def test_a_mask_of_a_rule_follows_the_catalogue() -> None:
     assert filters.allowed([], 3, rule("price < 5 or not kids")).tolist() == [0, 0, 0]
 
 
+def test_a_rule_is_followed_however_much_changes_between_two_questions() -> None:
+    rows = [row(item, price=item) for item in range(600)]
+    filters, asked = Filters(lambda: rows), rule("price < 5 or price > 1000")
+    assert filters.allowed([], 600, asked).sum() == 5
+    for changed in (3, 599):  # corrected, and built again
+        for item in range(changed):
+            rows[item] = row(item, price=item + 2000)
+        filters.changed(rows[:changed])
+        assert filters.allowed([], 600, asked).tolist() == [int(k < changed or k < 5) for k in range(600)]
+    for _ in range(200):  # more than is remembered
+        filters.changed(rows)
+    rows[7] = row(7, price=9)
+    filters.changed(rows[7:8])
+    assert filters.allowed([], 600, asked).sum() == 598
+
+
 def test_what_was_met_is_asked_each_time_and_joined_by_the_same_logic() -> None:
     filters = Filters(lambda: [row(0, price=1), row(1, price=9), row(2)])
     asked = []
