@@ -54,7 +54,7 @@ class Server:
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder, self.port = folder, port or free_port()
-        code = "import sys; from penchant.serving.http import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
+        code = "import sys; from penchant.serving.server import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, str(folder), str(self.port)],
             env=os.environ | {"PENCHANT_ENCODER": "none"},

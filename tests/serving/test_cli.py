@@ -378,10 +378,10 @@ def test_similar_and_search(imported: Penchant) -> None:
 
 
 def test_serve_hands_its_flags_to_the_server(imported: Penchant, monkeypatch: pytest.MonkeyPatch) -> None:
-    from penchant.serving import http
+    from penchant.serving import server
 
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(http, "serve", lambda folder, **told: seen.update(told, folder=folder))
+    monkeypatch.setattr(server, "serve", lambda folder, **told: seen.update(told, folder=folder))
     assert imported("serve", "--port", "7999", "--durability", "power")[0] == 0
     assert (seen["folder"], seen["port"], seen["durability"]) == (Path("data"), 7999, "power")
     assert imported("serve", "--port", "99999")[0] == 2

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 import penchant
 from penchant import Event, Query, Unavailable
 from penchant.engine import Engine
-from penchant.serving import http as module
-from penchant.serving.http import application
+from penchant.serving.http import MAX_BODY, application
+from penchant.serving.server import serve
 from penchant.storage.state_store import read_snapshot
 from tests.conftest import NOW, OpenEngine, circle
 from tests.serving.conftest import Ask, Server, asked, free_port
@@ -320,7 +320,7 @@ def test_what_is_not_json_is_a_400(ask: Ask, body: bytes) -> None:
 
 
 def test_a_body_that_is_too_large_is_a_413(ask: Ask) -> None:
-    problem(ask(lambda http: http.put("/v1/items", content=b" " * (module.MAX_BODY + 1))), 413)
+    problem(ask(lambda http: http.put("/v1/items", content=b" " * (MAX_BODY + 1))), 413)
 
 
 def test_a_defect_is_told_without_its_insides(
@@ -634,9 +634,9 @@ def test_a_second_process_on_the_same_port_is_refused_by_name(server: Server, tm
 
 def test_a_server_needs_a_port(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="port=0"):
-        module.serve(tmp_path, port=0)
+        serve(tmp_path, port=0)
     with pytest.raises(Unavailable, match=r"no\.such\.host"):
-        module.serve(tmp_path, port=free_port(), host="no.such.host.invalid")
+        serve(tmp_path, port=free_port(), host="no.such.host.invalid")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -71,7 +71,7 @@ def serve(
 ) -> None:
     """Answer over HTTP, until Ctrl-C."""
     from penchant.config import load_settings
-    from penchant.serving import http
+    from penchant.serving import server
 
     settings = load_settings(data, host=host, port=port, durability=durability)
     where = f"http://{settings.host}:{settings.port}"
@@ -80,7 +80,7 @@ def serve(
         screens.warnings(engine.warnings)
         screens.errors.print(f"Serving [bold]{escape(str(data))}[/bold] at [bold]{where}[/bold] (Ctrl-C stops it)")
 
-    http.serve(data, announce=announce, host=host, port=port, durability=durability)
+    server.serve(data, announce=announce, host=host, port=port, durability=durability)
 
 
 def demo(

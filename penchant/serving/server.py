@@ -1,0 +1,107 @@
+"""The process that serves a data folder: it listens before the engine is open, and ends what was begun when it is told.
+
+Does not know: the addresses (`serving.http`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from litestar import Litestar
+
+from penchant.config import Settings, load_settings
+from penchant.engine import Engine
+from penchant.errors import Unavailable
+from penchant.serving.http import application
+from penchant.serving.threads import Threads
+
+_SWITCH_SECONDS = 0.0005
+_MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
+
+
+def serve(folder: str | Path, *, announce: Callable[[Engine], None] | None = None, **flags: Any) -> None:
+    """Serve a data folder until SIGTERM or SIGINT, then finish what was begun and close it.
+
+    ``announce(engine)`` is called once it answers. ``flags`` are settings. Raises Unavailable when the port is taken
+    or another process holds the folder, InvalidInput for a wrong setting.
+    """
+    settings = load_settings(Path(folder), **flags)
+    address = _free(settings)
+    # A thread that wants the interpreter while another computes gets it after this long; 5 ms would be most of an
+    # answer's time.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    uvloop.run(_serve(Path(folder), address, flags, announce or _say_nothing))
+
+
+async def _serve(
+    folder: Path, address: tuple[str, int], flags: dict[str, Any], announce: Callable[[Engine], None]
+) -> None:
+    app = application()
+    server = _server(app, address)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    running = asyncio.create_task(server.serve())
+    try:
+        engine = await asyncio.to_thread(Engine.open, folder, **flags)
+        app.state.threads = Threads(engine)
+        engine.follow_versions()
+        gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
+        announce(engine)
+        await running
+    finally:
+        server.stop()
+        await asyncio.wait([running])
+        await _close(app.state.threads)
+
+
+async def _close(threads: Threads | None) -> None:
+    if threads is not None:
+        await threads.close()
+        await asyncio.to_thread(threads.engine.close)
+
+
+def _server(app: Litestar, address: tuple[str, int]) -> Server:
+    return Server(
+        app,
+        address=address[0],
+        port=address[1],
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+        backpressure=min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_FILES),
+    )
+
+
+def _free(settings: Settings) -> tuple[str, int]:
+    """The address to listen on. The server would share a taken port with its owner, who then misses requests."""
+    host, port = settings.host, settings.port
+    way_out = "Name another port, or stop what listens there."
+    if not port:
+        raise Unavailable("a server needs a port that its callers know.", field="port", value=port, way_out=way_out)
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {error.strerror}.", field="port", value=port, way_out=way_out
+        ) from None
+    return str(address[0]), port
+
+
+def _say_nothing(engine: Engine) -> None:
+    """For a caller that does not want to know."""
