@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from penchant import policies
 from penchant.errors import InvalidInput
+from penchant.types import Policy
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
-TABLES = ("weights", "actions")  # settings that are written as tables, which in the file come last
+TABLES = ("weights", "actions", "policy")  # settings that are written as tables, which in the file come last
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +71,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
     weights         what each feature weighs in the score, before anything was trained; one not named has its default
     actions         what each action weighs in what a person is about; naming one replaces all defaults
+    policy          how lists are made of candidates where a query does not say it (`types.Policy`): diversity, caps ...
     """
 
     durability: Literal["process", "power"] = "process"
@@ -88,6 +91,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     port: int = 7461
     weights: dict[str, float] = field(default_factory=default_weights)
     actions: dict[str, Action] = field(default_factory=default_actions)
+    policy: Policy = field(default_factory=Policy)
 
 
 def load_settings(folder: Path, **flags: Any) -> Settings:
@@ -107,6 +111,7 @@ def load_settings(folder: Path, **flags: Any) -> Settings:
     settings.weights = default_weights() | settings.weights
     _check_ranges(settings)
     _check_weights(settings)
+    policies.check(settings.policy)
     return settings
 
 
@@ -125,6 +130,9 @@ def write_settings(folder: Path, settings: Settings) -> Path:
         lines += [
             f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
         ]
+    if settings.policy != defaults.policy:
+        said = {name: value for name, value in structs.asdict(settings.policy).items() if value is not None}
+        lines += ["\n[policy]", *(f"{name} = {_inline(value)}" for name, value in said.items())]
     path = folder / FILE
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -133,6 +141,14 @@ def write_settings(folder: Path, settings: Settings) -> Path:
 def _written(value: object) -> str:
     """What is JSON here is TOML, too."""
     return msgspec.json.encode(value).decode()
+
+
+def _inline(value: Any) -> str:
+    """The same of what holds tables, each in a line of its own."""
+    value = msgspec.to_builtins(value)
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_written(name)} = {_inline(one)}' for name, one in value.items())} }}"
+    return f"[{', '.join(map(_inline, value))}]" if isinstance(value, list | tuple) else _written(value)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
