@@ -193,18 +193,19 @@ def _filled(
     policy = query.policy or Policy()
     former = _former(parts, query, person, policy)
     places = _pool(ranked, query, [*(one.place for one in fixed.values()), *_found(ranked, former)])
-    items, at = ranked.items[places], {place: k for k, place in enumerate(places.tolist())}
+    items = ranked.items[places]
+    slots = {slot: int(np.flatnonzero(places == one.place)[0]) for slot, one in fixed.items()}
     vectors = parts.version.likeness(parts.index.vector[items]) if policy.diversity else None
     plan = Plan(
         policy.diversity or 0.0,
         policy.stability or 0.0,
         _standing(items, former) if policy.stability else None,
-        {slot: at[one.place] for slot, one in fixed.items()},
+        slots,
         _shares(parts, query, person, items),
     )
     made = arrange(Pool(items, ranked.scored.scores[places], _window(query), vectors), plan, caps, query.limit)
     ranked.reason[places[made.capped]] = kernels.CAPPED
-    placed = {at[one.place]: one for one in fixed.values()}
+    placed = {slots[slot]: one for slot, one in fixed.items()}
     placed |= {k: Placed(int(places[k]), "promoted") for k in made.promoted}
     return [placed.get(k) or Placed(int(places[k])) for k in made.places]
 
@@ -222,13 +223,15 @@ def _window(query: Query) -> int:
 
 def _pool(ranked: Ranked, query: Query, more: list[int]) -> Longs:
     """Places of what may be shown, best first: a window of it, or all of it where many may have to be passed over."""
-    kept = np.flatnonzero(ranked.reason == kernels.KEPT)
-    order = kept[np.lexsort((ranked.items[kept], -ranked.scored.scores[kept]))]
-    policy = query.policy or Policy()
+    scores, reason, policy = ranked.scored.scores, ranked.reason, query.policy or Policy()
     if policy.caps or policy.promotions:
+        kept = np.flatnonzero(reason == kernels.KEPT)
+        order: Longs = kept[np.lexsort((ranked.items[kept], -scores[kept]))]
         return order
-    window = _window(query)
-    return np.concatenate([order[:window], order[window:][np.isin(order[window:], more)]])
+    best = kernels.best(scores, ranked.items, reason, _window(query))
+    listed = set(best.tolist())
+    beyond = [place for place in more if place not in listed and reason[place] == kernels.KEPT]
+    return np.concatenate([best, np.array(sorted(beyond, key=lambda k: (-scores[k], ranked.items[k])), np.int64)])
 
 
 def _found(ranked: Ranked, items: Longs) -> list[int]:
