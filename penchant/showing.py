@@ -203,11 +203,11 @@ class Showing:
         return kept
 
     def totals(self, hours: float, now: float) -> tuple[dict[tuple[str, str], Totals], dict[str, int]]:
-        """(sums by version and source, different items by version) of lists shown in so many hours and settled."""
+        """(sums by version and source, different items by version) of settled lists, back to ``hours`` ago."""
         self.waiting.pass_to(now)
         if self._table is None:
             return {}, {}
-        since = int((now - hours * HOUR) // HOUR) + 1
+        since = int((now - hours * HOUR) // HOUR)
         sums: dict[tuple[str, str], Totals] = {}
         for (_, version, source), row in self._table.totals(since):
             sums.setdefault((version, source), Totals()).add(Totals(*row))
