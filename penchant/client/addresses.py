@@ -149,7 +149,8 @@ def _condition(one: Condition) -> str:
     if one.equals is None:
         low, high = ("" if end is None else repr(float(end)) for end in (one.low, one.high))
         return f"{one.field}={low}..{high}"
-    value = f"{one.equals:.15g}" if isinstance(one.equals, float) else str(one.equals)
+    whole = isinstance(one.equals, float) and one.equals.is_integer()
+    value = f"{one.equals:.0f}" if whole else str(one.equals)
     if "=" in one.field or ".." in value or value.strip() != value:
         raise InvalidInput("cannot be said in an address.", field="where", value=one, way_out="Say it as `filter`.")
     return f"{one.field}={value}"
