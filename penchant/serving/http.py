@@ -42,6 +42,7 @@ from penchant.types import Event, Item, Page, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
+_KEY, _KEYED = "key", ("/v1/events", "/v1/recommend")  # a browser's beacon has no headers; not read yet
 _encoder = msgspec.json.Encoder()
 
 Call = Request[Any, Any, Any]
@@ -321,7 +322,7 @@ async def _refuse_unknown(request: Call) -> None:
         return
     known = _parameters(request.route_handler)
     for name, value in request.query_params.items():
-        if name not in known:
+        if name not in known and not (name == _KEY and request.url.path in _KEYED):
             raise InvalidInput(
                 "is not a parameter of this address.",
                 field=name,
