@@ -10,6 +10,7 @@
     GET  /v1/similar     what is like this item
     GET  /health/ready   whether it answers, and as of when
     GET  /docs           all of this, rendered
+    GET  /penchant.js    the same for pages in a browser (`serving.script`)
 
 Notable: one process, one event loop; the engine works in threads of its own (`serving.threads`). The server answers
 before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder; a
@@ -37,6 +38,7 @@ from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
 from penchant.pipeline.filters import parse
 from penchant.serving import bodies, pages, problems
+from penchant.serving.script import send_script
 from penchant.serving.threads import Threads
 from penchant.types import Event, Item, Page, Profile, Query, Receipt, Slate
 
@@ -377,7 +379,7 @@ def application() -> Litestar:
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
     verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar]
     app = Litestar(
-        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
+        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready, send_script],
         exception_handlers=problems.HANDLERS,
         openapi_config=pages.config(),
         request_max_body_size=MAX_BODY,
