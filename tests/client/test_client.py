@@ -116,6 +116,16 @@ def test_an_error_far_away_reads_as_the_one_in_process(
     assert (there.value.field, there.value.way_out) == (here.value.field, here.value.way_out)
 
 
+def test_the_programs_of_the_page_run(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
+    first, second = (part.removeprefix("python\n") for part in page.split("```")[1::2])
+    url = '"http://127.0.0.1:7461"'
+    assert url in first
+    program = f"{first}\nwith Client({url}) as client:\n" + "".join(f"    {line}\n" for line in second.splitlines())
+    exec(compile(program.replace(url, repr(server.url)), "client.md", "exec"), {})
+    assert "moon" in capsys.readouterr().out
+
+
 # -- what JSON or an address cannot say --------------------------------------------------------------------------------
 
 

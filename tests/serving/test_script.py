@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -282,6 +283,26 @@ def test_a_live_list_knows_the_click_and_a_template_writes_text_alone(opened: Op
     shown = page.eval_on_selector_all("ul > li", "all => all.map(one => one.dataset.penchantItem)")
     assert first not in shown
     assert page.evaluate("window.broken") is None
+
+
+@needs_browser
+def test_the_page_of_the_documents_works_as_it_stands(opened: Opened, context: BrowserContext) -> None:
+    told = (Path(__file__).parents[2] / "docs" / "browser.md").read_text(encoding="utf-8")
+    (html,) = (part.removeprefix("html\n") for part in told.split("```")[1::2] if part.startswith("html\n"))
+    script, _, body = html.partition("\n")
+    assert SCRIPT in script.replace("https://penchant.example", "").replace("PUBLIC_KEY", "pk")
+
+    def films(route: Route) -> None:
+        ids = route.request.url.partition("ids=")[2].split(",")
+        route.fulfill(json={item: {"title": f"The film {item}"} for item in ids})
+
+    context.route("**/films.json*", films)
+    page = opened(body)
+    shown = page.locator("ul > li[data-penchant-item]")
+    wait(page, lambda: shown.count() == 8)
+    first = shown.first.get_attribute("data-penchant-item")
+    assert shown.first.inner_text().strip() == f"The film {first}"
+    assert shown.first.locator("img").get_attribute("src") == f"/covers/{first}.jpg"
 
 
 @needs_browser
