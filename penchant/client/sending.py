@@ -115,7 +115,7 @@ class Buffer:
     def _put_off(self, failed: Failed) -> None:
         self._not_before = self._clock() + backoff(self._failures, failed.after)
         self._failures += 1
-        if self._not_before >= self._end:
+        if self._clock() >= self._end:
             self._lose(self._drop(len(self._waiting)), failed.error)
 
     def tell(self) -> None:
@@ -129,10 +129,13 @@ class Buffer:
         self._end = min(self._end, self._clock() + self.bounds.timeout)
 
     def check(self) -> None:
-        """At the end. Raises Lost when there are events that were not taken, and nobody was told."""
+        """At the end, once: raises Lost when there are events that were not taken, and nobody was told."""
         left = [*(event for event, _ in self._lost), *self._drop(len(self._waiting))]
-        if left or self.failure:
-            raise Lost(left, self.failure or self._lost[0][1]) from self.failure
+        reason = self.failure or (self._lost[0][1] if self._lost else None)
+        self.failure = None
+        self._lost.clear()
+        if left or reason:
+            raise Lost(left, reason) from reason
 
     def _refuse(self, batch: list[Event], refused: Sequence[Refusal]) -> None:
         for refusal in refused:

@@ -34,13 +34,17 @@
   const flush = () => {
     clearTimeout(timer);
     timer = null;
-    return flight ??= post().catch(warn).finally(() => { flight = null; });
+    return flight ??= post().catch(warn).finally(() => {
+      flight = null;
+      if (waiting.size) later(2000);
+    });
   };
 
   const post = async () => {
     for (let events; (events = batch())[0];) {
+      // a browser lets no more than 64 KB outlive a page
       const body = JSON.stringify(events);
-      const answer = await fetch(url("events"), {method: "POST", body, keepalive: true}).catch(warn);
+      const answer = await fetch(url("events"), {method: "POST", body, keepalive: body.length < 6e4}).catch(warn);
       if (!answer || answer.status == 429 || answer.status > 499)
         return later(Math.random() * Math.min(6e4, 1000 * 2 ** ++failures));
       failures = 0;

@@ -206,3 +206,9 @@ def test_a_retry_after_puts_a_batch_off_unless_the_sender_is_closing() -> None:
     assert wait >= 60.0
     buffer.end()
     assert buffer.wait() == 10.0
+    now[0] += 10.0
+    buffer.settle(buffer.batch(), Failed(Unavailable("full."), passing=True))
+    assert buffer.batch() == []
+    with pytest.raises(Lost):
+        buffer.check()
+    buffer.check()  # once is enough

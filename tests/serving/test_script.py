@@ -230,6 +230,17 @@ def test_events_outlive_a_server_that_is_away_and_count_once(opened: Opened, sho
 
 
 @needs_browser
+def test_an_event_too_large_to_outlive_its_page_goes_all_the_same(opened: Opened, shop: str) -> None:
+    page = opened("a page")
+    events = heard(page)
+    page.evaluate("penchant.send({action: 'click', item: 'i1', context: {long: 'x'.repeat(70000)}}); penchant.flush()")
+    wait(page, lambda: events)
+    page.evaluate("penchant.send({action: 'click', item: 'i2'}); penchant.flush()")
+    wait(page, lambda: known(shop, page.evaluate("penchant.session")))
+    assert [event["item"] for event in events] == ["i1", "i2"]
+
+
+@needs_browser
 def test_what_the_server_refuses_is_told_in_the_console_and_not_sent_again(opened: Opened) -> None:
     page = opened("a page")
     events, said = heard(page), []  # type: list[dict[str, Any]], list[str]
