@@ -120,6 +120,13 @@ def test_a_client_carries_nothing_of_the_engine() -> None:
     assert {name.split(".")[0] for name in loaded}.isdisjoint(HEAVY | {"numpy"})
 
 
+def test_a_client_without_httpx_names_what_to_install() -> None:
+    script = "import sys; sys.modules['httpx'] = None; import penchant.client"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert told.returncode != 0
+    assert "pip install 'penchant[client]'" in told.stderr
+
+
 def test_the_numeric_libraries_are_told_to_use_one_thread() -> None:
     script = "import os, penchant; print(*(os.environ[f'{name}_NUM_THREADS'] for name in ('OMP', 'OPENBLAS', 'NUMBA')))"
     found = subprocess.run(

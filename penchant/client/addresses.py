@@ -82,7 +82,7 @@ def profile(user: str) -> Call[Profile]:
 
 
 def forget(user: str) -> Call[Receipt]:
-    """Forget a person; ``erased`` of the receipt is the proof, so it is tried once. Raises NotFound."""
+    """Erase a person. It is tried once: a second try would not find them. Raises NotFound."""
     return Call("DELETE", f"/v1/users/{_named(user)}", Receipt, harmless=False)
 
 

@@ -27,8 +27,8 @@ from penchant.client.answers import TOO_MANY, Failed, read, silence
 from penchant.client.fallback import Fallback
 from penchant.client.retrying import Patience, Tries
 from penchant.client.sending import BOUNDS, AsyncSender, Bounds, Buffer, OnLost, Sender
-from penchant.errors import InvalidInput, PenchantError, Unavailable
-from penchant.types import Item, Query, Slate
+from penchant.errors import InvalidInput, PenchantError
+from penchant.types import Item, Query, Receipt, Slate
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,7 +74,6 @@ class _Clients(Generic[H]):
     item = Verb(addresses.item)
     remove_item = Verb(addresses.remove_item)
     profile = Verb(addresses.profile)
-    forget = Verb(addresses.forget)
     rank = Verb(addresses.rank)
     similar = Verb(addresses.similar)
     search = Verb(addresses.search)
@@ -110,9 +109,14 @@ class _Clients(Generic[H]):
     def _request(self, call: Call[Any], seconds: float) -> httpx.Request:
         if self._http.is_closed:
             url = str(self._http.base_url)
-            raise Unavailable("this client is closed.", field="url", value=url, way_out="Make another one.")
+            raise InvalidInput("this client is closed.", field="url", value=url, way_out="Make another one.")
         params = dict(call.params) or None
         return self._http.build_request(call.method, call.path, params=params, content=call.body, timeout=seconds)
+
+    def _forgotten(self, user: str) -> Call[Receipt]:
+        if self._fallback is not None:
+            self._fallback.forget(user)
+        return addresses.forget(user)
 
     def _remembered(self, query: Query, slate: Slate) -> Slate:
         if self._fallback is not None:
@@ -156,6 +160,13 @@ class Client(_Clients[httpx.Client]):
             return self._remembered(query, self.ask(addresses.recommend(query)))
         except PenchantError as error:
             return self._stand_in(query, error)
+
+    def forget(self, user: str) -> Receipt:
+        """Erase a person, whose list does not stand in any more either; ``erased`` of the receipt is the proof.
+
+        It is tried once, since a second try would not find them. Raises NotFound.
+        """
+        return self.ask(self._forgotten(user))
 
     def items(self, after: str | None = None) -> Iterator[Item]:
         """All items, or those after one, in the order in which they were first mentioned. Raises NotFound."""
@@ -213,6 +224,10 @@ class AsyncClient(_Clients[httpx.AsyncClient]):
             return self._remembered(query, await self.ask(addresses.recommend(query)))
         except PenchantError as error:
             return self._stand_in(query, error)
+
+    async def forget(self, user: str) -> Receipt:
+        """As `Client.forget`."""
+        return await self.ask(self._forgotten(user))
 
     async def items(self, after: str | None = None) -> AsyncIterator[Item]:
         """As `Client.items`."""

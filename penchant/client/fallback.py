@@ -23,6 +23,7 @@ from penchant.errors import PenchantError
 from penchant.types import Candidate, Query, Slate
 
 VERSION = "fallback"
+_Key = tuple[str | None, str]
 _MOST = 1000  # lists of people that are remembered, and as many of nobody
 
 
@@ -42,8 +43,8 @@ class Fallback:
 
     def __init__(self, chosen: Sequence[str] = ()) -> None:
         self._chosen, self._lock = tuple(chosen), threading.Lock()
-        self._own: OrderedDict[str, _List] = OrderedDict()
-        self._nobodys: OrderedDict[str, _List] = OrderedDict()  # apart, so that people do not crowd it out
+        self._own: OrderedDict[_Key, _List] = OrderedDict()
+        self._nobodys: OrderedDict[_Key, _List] = OrderedDict()  # apart, so that people do not crowd it out
 
     def remember(self, query: Query, slate: Slate) -> None:
         """Keep the list for what was asked; the one asked for longest ago makes room."""
@@ -53,6 +54,12 @@ class Fallback:
             lists.move_to_end(key)
             if len(lists) > _MOST:
                 lists.popitem(last=False)
+
+    def forget(self, user: str) -> None:
+        """Whoever is erased is forgotten here, too."""
+        with self._lock:
+            for key in [key for key in self._own if key[0] == user]:
+                del self._own[key]
 
     def slate(self, query: Query, error: PenchantError) -> Slate:
         """A list for the query, whose note says what it is and why. Its scores are 0: nobody computed them."""
@@ -79,7 +86,7 @@ class Fallback:
         return _List(()), "nothing that was seen before is known to be allowed here"
 
 
-def _key(query: Query, user: str | None) -> str:
-    """What two questions must share for one's list to stand in for the other's; as text, where True is not 1."""
+def _key(query: Query, user: str | None) -> _Key:
+    """Who asks, and what two questions must share for one's list to stand in for the other's: in it, True is not 1."""
     context = sorted(query.context.items()) if query.filter is not None else []
-    return repr((user, *query.where, query.filter, context, query.seen))
+    return user, repr((*query.where, query.filter, context, query.seen))

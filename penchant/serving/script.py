@@ -12,11 +12,11 @@ import hashlib
 import re
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from litestar import asgi
 from litestar.exceptions import MethodNotAllowedException
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 _NOT_SENT = re.compile(rb"^\s+(//.*\n\s*)*|^(//.*\n\s*)+", re.MULTILINE)
 _SECONDS = 3600
@@ -39,7 +39,8 @@ def script() -> Script:
 @asgi("/penchant.js", copy_scope=False)
 async def send_script(scope: Scope, receive: Receive, send: Send) -> None:
     """What a page loads to tell what is seen and clicked, and to fill lists; docs/browser.md."""
-    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+    method = cast("HTTPScope", scope)["method"]  # the server speaks nothing else
+    if method not in ("GET", "HEAD"):
         raise MethodNotAllowedException(headers={"allow": "GET, HEAD"})
     body, etag = script()
     known = etag in dict(scope["headers"]).get(b"if-none-match", b"")
@@ -52,5 +53,5 @@ async def send_script(scope: Scope, receive: Receive, send: Send) -> None:
     if not known:
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": 304 if known else 200, "headers": headers})
-    sent = b"" if known or scope["method"] == "HEAD" else body
+    sent = b"" if known or method == "HEAD" else body
     await send({"type": "http.response.body", "body": sent, "more_body": False})

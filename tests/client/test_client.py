@@ -283,8 +283,10 @@ def test_what_is_no_penchant_server_is_told(odd: StartOdd, connect: Connect) -> 
 def test_a_closed_client_says_so(connect: Connect) -> None:
     client = connect("http://127.0.0.1:1")
     client.close()
-    with pytest.raises(Unavailable, match="closed"):
+    with pytest.raises(InvalidInput, match="closed"):
         client.profile("ann")
+    with pytest.raises(InvalidInput, match="closed"):
+        client.recommend(Query())
 
 
 def test_the_key_goes_along_and_a_server_may_stand_behind_a_path(odd: StartOdd, connect: Connect) -> None:

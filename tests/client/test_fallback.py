@@ -13,7 +13,7 @@ from msgspec import structs
 from penchant import Candidate, Condition, Event, InvalidInput, Item, Query, Slate, Unavailable
 from penchant.client import fallback
 from penchant.client.fallback import Fallback
-from tests.client.conftest import AWAY, Connect, Odd, Server, told
+from tests.client.conftest import AWAY, RECEIPT, Connect, Odd, Server, told
 from tests.conftest import NOW, names
 
 StartOdd = Callable[..., Odd]
@@ -67,6 +67,15 @@ def test_a_mistake_of_the_caller_is_not_hidden_by_a_list(server: Server, connect
     client.recommend(Query(user="ann"))
     with pytest.raises(InvalidInput):
         client.recommend(Query(user="ann", filter="year <"))
+
+
+def test_whoever_is_erased_is_forgotten_by_the_client(odd: StartOdd, connect: Connect) -> None:
+    good = told({"items": [{"item": "alien", "score": 1.0}], "as_of": 7, "version": "v0", "time": NOW})
+    client = connect(odd(good, good, RECEIPT, AWAY).url, retries=0)
+    for user in ("ann", "bob"):
+        client.recommend(Query(user=user))
+    client.forget("ann")
+    assert [names(client.recommend(Query(user=user))) for user in ("ann", "bob")] == [[], ["alien"]]
 
 
 def test_a_person_without_a_list_is_shown_nobodys() -> None:
