@@ -10,7 +10,7 @@
     GET  /v1/similar     what is like this item
     GET  /health/ready   whether it answers, and as of when
     GET  /docs           all of this, rendered
-    GET  /penchant.js    the same for pages in a browser (`serving.script`)
+    GET  /penchant.js    what a page in a browser loads (`serving.script`)
 
 Notable: one process, one event loop; the engine works in threads of its own (`serving.threads`). The server answers
 before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder; a

@@ -18,7 +18,7 @@ from litestar import asgi
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import HTTPScope, Receive, Scope, Send
 
-_NOT_SENT = re.compile(rb"^\s+(//.*\n\s*)*|^(//.*\n\s*)+", re.MULTILINE)
+_NOT_SENT = re.compile(rb"^\s*(//.*\n\s*)*", re.MULTILINE)
 _SECONDS = 3600
 
 

@@ -277,7 +277,7 @@ def test_nobody_there_is_told_with_the_address(odd: StartOdd, connect: Connect) 
 def test_what_is_no_penchant_server_is_told(odd: StartOdd, connect: Connect) -> None:
     server = odd(Told(200, {}, b"<html>"))
     with pytest.raises(PenchantError, match="does not answer as a Penchant server"):
-        connect(server.url).profile("ann")
+        connect(server.url, timeout=PATIENT).profile("ann")
 
 
 def test_a_closed_client_says_so(connect: Connect) -> None:

@@ -36,7 +36,7 @@ def remembering(*asked: tuple[Query, str]) -> Fallback:
 def test_the_last_list_stands_in_when_the_server_is_gone(odd: StartOdd, connect: Connect) -> None:
     good = {"items": [{"item": "alien", "score": 1.0}, {"item": "moon", "score": 0.5}], "as_of": 7}
     server = odd(told(good | {"version": "v0", "time": NOW}), AWAY)
-    client = connect(server.url, retries=0)
+    client = connect(server.url, timeout=60, retries=0)
     asked = Query(user="ann", limit=2)
     assert client.recommend(asked).version == "v0"
     stood_in = client.recommend(structs.replace(asked, limit=1))
@@ -71,7 +71,7 @@ def test_a_mistake_of_the_caller_is_not_hidden_by_a_list(server: Server, connect
 
 def test_whoever_is_erased_is_forgotten_by_the_client(odd: StartOdd, connect: Connect) -> None:
     good = told({"items": [{"item": "alien", "score": 1.0}], "as_of": 7, "version": "v0", "time": NOW})
-    client = connect(odd(good, good, RECEIPT, AWAY).url, retries=0)
+    client = connect(odd(good, good, RECEIPT, AWAY).url, timeout=60, retries=0)
     for user in ("ann", "bob"):
         client.recommend(Query(user=user))
     client.forget("ann")

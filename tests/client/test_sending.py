@@ -23,7 +23,7 @@ StartOdd = Callable[..., Odd]
 Send = Callable[..., None]
 Losses = list[tuple[Event, PenchantError]]
 NONE_TAKEN = told({"accepted": 0, "as_of": 0})
-QUICK = Bounds(age=0.0, timeout=0.3)
+QUICK = Bounds(age=0.0, timeout=60.0)
 
 
 def clicks(count: int, **more: Any) -> list[Event]:
@@ -60,7 +60,7 @@ def ids(heard: Iterable[Any]) -> list[str]:
 def test_what_is_handed_over_is_known_when_the_sender_is_closed(server: Server, send_all: Send) -> None:
     with Client(server.url) as client:
         before = client.ready()["as_of"]
-        send_all(server.url, clicks(1234), None, Bounds(size=100))
+        send_all(server.url, clicks(1234), None, Bounds(size=100, timeout=60.0))
         assert client.ready()["as_of"] == before + 1234
         assert client.recommend(Query(user="u3")).user_as_of > before
 
@@ -119,14 +119,14 @@ def test_events_outlive_a_server_that_is_killed_and_comes_back(tmp_path: Path, s
 def test_what_was_not_taken_is_raised_at_close_with_the_events(odd: StartOdd, send_all: Send) -> None:
     server = odd(AWAY)
     with pytest.raises(Lost, match="is stopping") as caught:
-        send_all(server.url, clicks(30), None, Bounds(size=20, age=0.0, timeout=0.3))
+        send_all(server.url, clicks(30), None, Bounds(size=20, age=0.0, timeout=1.0))
     assert [event.item for event in caught.value.events] == [f"i{k}" for k in range(30)]
     assert all(event.id and event.time for event in caught.value.events)
 
 
 def test_what_was_not_taken_is_told_where_somebody_listens(odd: StartOdd, send_all: Send) -> None:
     server, lost = odd(AWAY), []  # type: Odd, Losses
-    send_all(server.url, clicks(30), lambda *one: lost.append(one), Bounds(size=20, age=0.0, timeout=0.3))
+    send_all(server.url, clicks(30), lambda *one: lost.append(one), Bounds(size=20, age=0.0, timeout=1.0))
     assert [event.item for event, _ in lost] == [f"i{k}" for k in range(30)]
     assert all(isinstance(error, Unavailable) for _, error in lost)
 
