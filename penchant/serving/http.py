@@ -12,6 +12,7 @@
     GET  /v1/feedback    what people do about lists, by version and source
     GET  /health/ready   whether it answers, and as of when
     GET  /docs           all of this, rendered
+    GET  /penchant.js    what a page in a browser loads (`serving.script`)
 
 Notable: one process, one event loop; the engine works in threads of its own (`serving.threads`). The server answers
 before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder; a
@@ -40,11 +41,13 @@ from penchant.errors import InvalidInput, Unavailable
 from penchant.evaluation import live
 from penchant.pipeline.filters import parse
 from penchant.serving import bodies, pages, problems
+from penchant.serving.script import send_script
 from penchant.serving.threads import Threads
 from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
+_KEY, _KEYED = "key", ("/v1/events", "/v1/recommend")  # a browser's beacon has no headers; not read yet
 _encoder = msgspec.json.Encoder()
 
 Call = Request[Any, Any, Any]
@@ -346,7 +349,7 @@ async def _refuse_unknown(request: Call) -> None:
         return
     known = _parameters(request.route_handler)
     for name, value in request.query_params.items():
-        if name not in known:
+        if name not in known and not (name == _KEY and request.url.path in _KEYED):
             raise InvalidInput(
                 "is not a parameter of this address.",
                 field=name,
@@ -408,7 +411,7 @@ def application() -> Litestar:
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
     verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar, read_slate, feedback]
     app = Litestar(
-        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
+        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready, send_script],
         exception_handlers=problems.HANDLERS,
         openapi_config=pages.config(),
         request_max_body_size=MAX_BODY,
