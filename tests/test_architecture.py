@@ -22,7 +22,7 @@ LAYERS = (
     ("pipeline",),
     ("beside", "following"),
     ("parts",),
-    ("intake", "listing", "records", "allowing"),
+    ("intake", "listing", "records", "allowing", "ceilings"),
     ("engine",),
     ("learning", "evaluation"),
     ("serving", "__main__"),

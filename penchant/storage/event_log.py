@@ -42,6 +42,8 @@ _ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure")
 _PAGE_BYTES = 1024  # ids and people are random: a commit rewrites a page for each, so pages are small
 _CHECKPOINT_BYTES = 32 * 2**20
 _WAL_BYTES = 256 * 2**20  # beyond this, writers wait for the rest of a checkpoint, so that the WAL starts over
+_TIMEOUT = 30.0  # seconds that a connection waits for another one
+_PATIENCE = 1.0  # and that writers wait for who reads in the WAL: a backup may do so for minutes
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS items (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -109,6 +111,7 @@ class EventLog:
         self._readers: list[sqlite3.Connection] = []
         self._mutex = threading.Lock()
         self._closing = threading.Event()
+        self._owed = False  # the WAL is to start over, as soon as nobody reads in it
         if read_only:
             self._open_to_read()
             return
@@ -192,8 +195,15 @@ class EventLog:
             for names in (self.people, self.items, self.actions):
                 names.written()
             if self._wal_bytes() > _WAL_BYTES or any(event.kind == "erasure" for event in events):
-                self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._start_wal_over()
         return outcomes
+
+    def _start_wal_over(self) -> None:
+        """At once, but for a reader that is in the middle of it: then the checkpoints' thread sees to it."""
+        if not self._owed:
+            self._write.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000:.0f}")
+            self._owed = _was_busy(self._write)
+            self._write.execute(f"PRAGMA busy_timeout={_TIMEOUT * 1000:.0f}")
 
     def _insert(self, events: Sequence[Event], deduplicate: bool) -> list[Outcome]:
         hashes = [_hash(event.id) for event in events] if deduplicate else []
@@ -470,7 +480,7 @@ class EventLog:
             self._lock_file.close()
 
     def _connect(self, durability: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_TIMEOUT)
         for pragma in (
             f"page_size={_PAGE_BYTES}",
             "journal_mode=WAL",
@@ -486,7 +496,7 @@ class EventLog:
     def _read(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._reader, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_TIMEOUT)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("PRAGMA cache_size=-32768")
             self._reader.connection = connection
@@ -528,14 +538,26 @@ class EventLog:
                 known.update(row[0] for row in found)
         return known
 
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the file, and of its WAL."""
+        return self.path.stat().st_size, self._wal_bytes()
+
+    def give_back(self) -> None:
+        """Have the checkpoints' thread shrink the WAL to nothing, within a second if nobody reads in it."""
+        self._owed = self._owed or self._wal_bytes() > 0
+
     def _wal_bytes(self) -> int:
         wal = self.path.with_name(self.path.name + "-wal")
         return wal.stat().st_size if wal.exists() else 0
 
     def _checkpoint_loop(self) -> None:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        """Nobody waits for this thread's checkpoints, so neither does it: without a timeout."""
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.0)
         while not self._closing.wait(0.5):
-            if self._wal_bytes() > _CHECKPOINT_BYTES:
+            if self._owed:
+                self._owed = False  # before it is done: what is committed from here on asks for itself
+                self._owed = _was_busy(connection) or self._owed
+            elif self._wal_bytes() > _CHECKPOINT_BYTES:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         connection.close()
 
@@ -552,6 +574,16 @@ def as_history(rows: Sequence[Sequence[Any]]) -> History:
         np.array(when, np.float64),
         np.array(contexts, np.int64),
     )
+
+
+def _was_busy(connection: sqlite3.Connection) -> bool:
+    """Start the WAL over; whether a reader or a writer was in the way for longer than the connection waits."""
+    try:
+        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return True
 
 
 def _only_process(folder: Path) -> TextIO:

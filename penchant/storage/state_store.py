@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -142,6 +143,15 @@ def drop_snapshots(folder: Path, keep: Path | None = None) -> None:
     for old in folder.glob("*.npz"):
         if old != keep:
             old.unlink()
+
+
+def written(folder: Path) -> float | None:
+    """When the newest snapshot was written, Unix seconds."""
+    paths = sorted(folder.glob("*.npz"))
+    try:
+        return paths[-1].stat().st_mtime if paths else None
+    except FileNotFoundError:  # a newer one has taken its place, this moment
+        return time.time()
 
 
 def read_snapshot(folder: Path) -> tuple[int, str, dict[str, NDArray[Any]]] | None:
