@@ -35,14 +35,10 @@ def hold(parts: Parts, checked: Checked, whole: bool = False) -> Checked:
     beyond = [_grows(parts, event, full) for event in events]
     if beyond and (any(beyond) if whole else all(beyond)):
         raise full
-    detail = f"{full.what} {full.way_out}"
-    refused += [
-        Refusal(index=place, field=full.field, value=full.value, detail=detail)
-        for place, is_beyond in zip(places, beyond, strict=True)
-        if is_beyond
-    ]
+    told = [_refusal(place, full) for place, is_beyond in zip(places, beyond, strict=True) if is_beyond]
     within = [row for row, is_beyond in enumerate(beyond) if not is_beyond]
-    return [events[row] for row in within], [places[row] for row in within], refused
+    all_told = sorted([*refused, *told], key=lambda one: one.index)
+    return [events[row] for row in within], [places[row] for row in within], all_told
 
 
 def resident_bytes() -> int:
@@ -51,6 +47,10 @@ def resident_bytes() -> int:
         return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def _refusal(place: int, full: Full) -> Refusal:
+    return Refusal(index=place, field=full.field, value=full.value, detail=f"{full.what} {full.way_out}")
 
 
 def _log_is_full(parts: Parts) -> Full | None:
