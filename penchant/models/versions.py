@@ -44,8 +44,8 @@ from penchant.models.fusion import Fusion, fault
 FORMAT = 5
 GRAPHS = ("item.onnx", "step.onnx", "fold.onnx", "query.onnx")
 STATES, INDEX, HEADS, RATING = "states.npz", "index.faiss", "heads.npz", "rating.npz"
-DRAFT = "draft"
-_CURRENT, _LOCK = "current", "lock"
+DRAFT, CURRENT = "draft", "current"
+_LOCK = "lock"
 
 
 class Training(Struct):
@@ -184,7 +184,7 @@ def previous(folder: Path) -> Path | None:
 def pointer(folder: Path) -> tuple[int, bytes] | None:
     """Another value each time that somebody chose a version, the same one included; cheap to look at."""
     try:
-        return (folder / _CURRENT).stat().st_mtime_ns, (folder / _CURRENT).read_bytes()
+        return (folder / CURRENT).stat().st_mtime_ns, (folder / CURRENT).read_bytes()
     except OSError:
         return None
 
@@ -259,14 +259,14 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _used(folder: Path) -> list[str]:
-    path = folder / _CURRENT
+    path = folder / CURRENT
     return path.read_text(encoding="ascii").split() if path.exists() else []
 
 
 def _write_used(folder: Path, names: list[str]) -> None:
-    draft = folder / f"{_CURRENT}.draft"
+    draft = folder / f"{CURRENT}.draft"
     _write(draft, "".join(f"{name}\n" for name in names).encode())
-    draft.rename(folder / _CURRENT)
+    draft.rename(folder / CURRENT)
     _sync(folder)
 
 
