@@ -55,9 +55,13 @@ def _refusal(place: int, full: Full) -> Refusal:
 
 def _log_is_full(parts: Parts) -> Full | None:
     most = parts.settings.max_log_bytes
-    if not most or sum(parts.log.sizes()) <= most:
+    if not most:
         return None
-    parts.log.give_back()
+    file, wal = parts.log.sizes()
+    if file + 2 * wal > most:
+        parts.log.give_back()  # the WAL is written into the file before it shrinks
+    if file + wal <= most:
+        return None
     return Full(
         "the log has reached its ceiling, so that no event is taken but erasures and retractions; lists go on.",
         field="max_log_bytes",

@@ -67,7 +67,8 @@ async def _serve(
         app.state.threads = Threads(engine)
         engine.follow_versions()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
-        _log.info("ready", extra=_standing(engine) | {"seconds": round(time.monotonic() - start, 3)})
+        opened = {"seconds": round(time.monotonic() - start, 3), "warnings": len(engine.warnings)}
+        _log.info("ready", extra=_standing(engine) | opened)
         announce(engine)
         await running
     finally:

@@ -212,6 +212,8 @@ class Threads:
         try:
             self.engine.write([one for job in jobs for one in job.slices])
         except Exception as error:  # it is every sender's answer, and the next commit may succeed
+            if isinstance(error, Unavailable):
+                _log.error("events could not be committed", extra={"requests": len(jobs), "reason": error.what})
             self._tell([_Answer(job.future, error=error) for job in jobs])
             return False
         self.measures.commit.took(time.perf_counter() - start, sum(job.events for job in jobs))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import sqlite3
 import threading
@@ -36,6 +37,7 @@ FORMAT = 1
 DEDUPLICATION_DAYS = 7
 _DAY = 86_400.0
 _KIND = {kind: number for number, kind in enumerate(KINDS)}
+_log = logging.getLogger("penchant")
 _INTERACTION, _ITEM = _KIND["interaction"], _KIND["item"]
 _EVENTS = "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
 _ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure")
@@ -202,7 +204,7 @@ class EventLog:
         """At once, but for a reader that is in the middle of it: then the checkpoints' thread sees to it."""
         if not self._owed:
             self._write.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000:.0f}")
-            self._owed = _was_busy(self._write)
+            self._owed = not _checkpoint(self._write, "TRUNCATE")
             self._write.execute(f"PRAGMA busy_timeout={_TIMEOUT * 1000:.0f}")
 
     def _insert(self, events: Sequence[Event], deduplicate: bool) -> list[Outcome]:
@@ -551,14 +553,14 @@ class EventLog:
         return wal.stat().st_size if wal.exists() else 0
 
     def _checkpoint_loop(self) -> None:
-        """Nobody waits for this thread's checkpoints, so neither does it: without a timeout."""
+        """Nobody waits for this thread's checkpoints, so neither does it: it tries again."""
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.0)
         while not self._closing.wait(0.5):
             if self._owed:
                 self._owed = False  # before it is done: what is committed from here on asks for itself
-                self._owed = _was_busy(connection) or self._owed
+                self._owed = not _checkpoint(connection, "TRUNCATE") or self._owed
             elif self._wal_bytes() > _CHECKPOINT_BYTES:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                _checkpoint(connection, "PASSIVE")
         connection.close()
 
 
@@ -576,14 +578,17 @@ def as_history(rows: Sequence[Sequence[Any]]) -> History:
     )
 
 
-def _was_busy(connection: sqlite3.Connection) -> bool:
-    """Start the WAL over; whether a reader or a writer was in the way for longer than the connection waits."""
+def _checkpoint(connection: sqlite3.Connection, how: Literal["PASSIVE", "TRUNCATE"]) -> bool:
+    """Write the WAL into the file; whether it was done as asked, and nobody was in the way for too long.
+
+    What the disk refuses is told and not raised: the events are safe in the WAL, and it is tried again.
+    """
     try:
-        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        return not connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()[0]
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
-        return True
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            _log.warning("the WAL could not be written into the log", extra={"reason": str(error)})
+        return False
 
 
 def _only_process(folder: Path) -> TextIO:

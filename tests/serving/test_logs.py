@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from penchant.models.cold_start import publish_version_0
 from penchant.serving import logs
+from tests.conftest import NOW, OpenEngine, circle, click
 from tests.serving.conftest import Server
 
 
@@ -84,6 +86,20 @@ def test_a_thread_that_ends_is_told_without_its_message(written: io.StringIO) ->
     (line,) = parsed(written.getvalue())
     assert (line["event"], line["of_thread"], line["error"]) == ("a thread ended", "penchant-test", "ValueError")
     assert "secret" not in written.getvalue()
+
+
+def test_another_version_is_told(open_engine: OpenEngine, caplog: pytest.LogCaptureFixture) -> None:
+    engine = open_engine()
+    engine.ingest([*circle(3), click("ann", "i0")])
+    manifest = engine.parts.version.manifest
+    caplog.set_level(logging.INFO, "penchant")
+    publish_version_0(
+        engine.parts.folder / "versions", ("none", "none", 1), manifest.actions, None, NOW, manifest.fusion
+    )
+    assert engine.use_chosen_version()
+    (record,) = [record for record in caplog.records if record.message == "another version is in use"]
+    assert (vars(record)["before"], vars(record)["version"]) == (manifest.name, engine.parts.version.name)
+    assert manifest.name != engine.parts.version.name
 
 
 def test_a_server_tells_its_life_and_nothing_of_what_was_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

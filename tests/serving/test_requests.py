@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from penchant.engine import Engine
 from penchant.serving import requests as module
 from penchant.serving import threads as threads_module
 from penchant.serving.http import application
-from penchant.serving.requests import HEADER, Requests
+from penchant.serving.requests import HEADER, WENT_AWAY, Requests
 from tests.conftest import OpenEngine
 from tests.serving.conftest import Ask, asked
 
@@ -86,6 +87,28 @@ def test_a_defect_is_in_the_log_under_the_id_of_its_request(
     assert line["request"] == answer.json()["request"] == answer.headers[HEADER]
     assert line["address"] == "/v1/users/{id}"
     assert line["exc_info"][0] is KeyError
+
+
+def test_a_caller_that_went_away_is_counted_as_such(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def slow(name: str) -> Any:
+        begun.set()
+        assert end.wait(60)
+        return {}
+
+    monkeypatch.setattr(engine, "profile", slow)
+
+    async def scenario(http: httpx.AsyncClient) -> str:
+        asking = asyncio.ensure_future(http.get("/v1/users/ann"))
+        await asyncio.to_thread(begun.wait, 60)
+        asking.cancel()
+        end.set()
+        await asyncio.gather(asking, return_exceptions=True)
+        return (await http.get("/metrics")).text
+
+    text = asked(engine, scenario)
+    assert f'penchant_requests_total{{address="/v1/users/{{id}}",method="GET",status="{WENT_AWAY}"}} 1.0' in text
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------
