@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import logging
 import os
 import sqlite3
 import threading
@@ -29,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.errors import Corrupt, NotFound, Unavailable
+from penchant.storage.checkpoints import TIMEOUT, Checkpoints
 from penchant.storage.contexts import Contexts
 from penchant.storage.names import Names
 from penchant.types import KINDS, Event, Kind
@@ -37,15 +37,10 @@ FORMAT = 1
 DEDUPLICATION_DAYS = 7
 _DAY = 86_400.0
 _KIND = {kind: number for number, kind in enumerate(KINDS)}
-_log = logging.getLogger("penchant")
 _INTERACTION, _ITEM = _KIND["interaction"], _KIND["item"]
 _EVENTS = "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
 _ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure")
 _PAGE_BYTES = 1024  # ids and people are random: a commit rewrites a page for each, so pages are small
-_CHECKPOINT_BYTES = 32 * 2**20
-_WAL_BYTES = 256 * 2**20  # beyond this, writers wait for the rest of a checkpoint, so that the WAL starts over
-_TIMEOUT = 30.0  # seconds that a connection waits for another one
-_PATIENCE = 1.0  # and that writers wait for who reads in the WAL: a backup may do so for minutes
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS items (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -112,8 +107,6 @@ class EventLog:
         self._reader = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._mutex = threading.Lock()
-        self._closing = threading.Event()
-        self._owed = False  # the WAL is to start over, as soon as nobody reads in it
         if read_only:
             self._open_to_read()
             return
@@ -133,10 +126,7 @@ class EventLog:
                 value=str(self.path),
                 way_out="Restore it, or use another folder.",
             ) from error
-        self._checkpointer: threading.Thread | None = threading.Thread(
-            target=self._checkpoint_loop, name="penchant-wal", daemon=True
-        )
-        self._checkpointer.start()
+        self._checkpoints: Checkpoints | None = Checkpoints(self.path)
 
     def _open_to_read(self) -> None:
         """Beside the process that holds the log: what is committed is read, nothing is written or locked."""
@@ -144,7 +134,7 @@ class EventLog:
             raise NotFound(
                 "there is no log here.", field="data", value=str(self.path), way_out="Name a data folder with --data."
             )
-        self._lock_file = self._checkpointer = None
+        self._lock_file = self._checkpoints = None
         self._write = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         self._write.execute("BEGIN")  # names and `end` of one moment, while the other process writes on
         self._load()
@@ -196,16 +186,9 @@ class EventLog:
                 ) from error
             for names in (self.people, self.items, self.actions):
                 names.written()
-            if self._wal_bytes() > _WAL_BYTES or any(event.kind == "erasure" for event in events):
-                self._start_wal_over()
+            if self._checkpoints is not None:
+                self._checkpoints.after_commit(self._write, any(event.kind == "erasure" for event in events))
         return outcomes
-
-    def _start_wal_over(self) -> None:
-        """At once, but for a reader that is in the middle of it: then the checkpoints' thread sees to it."""
-        if not self._owed:
-            self._write.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000:.0f}")
-            self._owed = not _checkpoint(self._write, "TRUNCATE")
-            self._write.execute(f"PRAGMA busy_timeout={_TIMEOUT * 1000:.0f}")
 
     def _insert(self, events: Sequence[Event], deduplicate: bool) -> list[Outcome]:
         hashes = [_hash(event.id) for event in events] if deduplicate else []
@@ -470,9 +453,8 @@ class EventLog:
     # -- house keeping -----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        self._closing.set()
-        if self._checkpointer is not None:
-            self._checkpointer.join()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         for connection in (*self._readers, self._write):
             connection.close()
         self._unlock()
@@ -482,7 +464,7 @@ class EventLog:
             self._lock_file.close()
 
     def _connect(self, durability: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_TIMEOUT)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
         for pragma in (
             f"page_size={_PAGE_BYTES}",
             "journal_mode=WAL",
@@ -498,7 +480,7 @@ class EventLog:
     def _read(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._reader, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_TIMEOUT)
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("PRAGMA cache_size=-32768")
             self._reader.connection = connection
@@ -542,26 +524,12 @@ class EventLog:
 
     def sizes(self) -> tuple[int, int]:
         """Bytes of the file, and of its WAL."""
-        return self.path.stat().st_size, self._wal_bytes()
+        return self.path.stat().st_size, self._checkpoints.bytes() if self._checkpoints is not None else 0
 
     def give_back(self) -> None:
-        """Have the checkpoints' thread shrink the WAL to nothing, within a second if nobody reads in it."""
-        self._owed = self._owed or self._wal_bytes() > 0
-
-    def _wal_bytes(self) -> int:
-        wal = self.path.with_name(self.path.name + "-wal")
-        return wal.stat().st_size if wal.exists() else 0
-
-    def _checkpoint_loop(self) -> None:
-        """Nobody waits for this thread's checkpoints, so neither does it: it tries again."""
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=0.0)
-        while not self._closing.wait(0.5):
-            if self._owed:
-                self._owed = False  # before it is done: what is committed from here on asks for itself
-                self._owed = not _checkpoint(connection, "TRUNCATE") or self._owed
-            elif self._wal_bytes() > _CHECKPOINT_BYTES:
-                _checkpoint(connection, "PASSIVE")
-        connection.close()
+        """Have the WAL shrink to nothing, within a second if nobody reads in it."""
+        if self._checkpoints is not None:
+            self._checkpoints.give_back()
 
 
 def as_history(rows: Sequence[Sequence[Any]]) -> History:
@@ -576,19 +544,6 @@ def as_history(rows: Sequence[Sequence[Any]]) -> History:
         np.array(when, np.float64),
         np.array(contexts, np.int64),
     )
-
-
-def _checkpoint(connection: sqlite3.Connection, how: Literal["PASSIVE", "TRUNCATE"]) -> bool:
-    """Write the WAL into the file; whether it was done as asked, and nobody was in the way for too long.
-
-    What the disk refuses is told and not raised: the events are safe in the WAL, and it is tried again.
-    """
-    try:
-        return not connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()[0]
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-            _log.warning("the WAL could not be written into the log", extra={"reason": str(error)})
-        return False
 
 
 def _only_process(folder: Path) -> TextIO:

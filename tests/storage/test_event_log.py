@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from penchant import Event
 from penchant.errors import Corrupt, Unavailable
 from penchant.storage import event_log
-from penchant.storage.event_log import EventLog, Logged, _checkpoint
+from penchant.storage.checkpoints import checkpoint
+from penchant.storage.event_log import EventLog, Logged
 from tests.conftest import NOW, click, temporary_folder
 
 OpenLog = Callable[..., EventLog]
@@ -371,7 +372,7 @@ def test_missing_values_are_nan_in_a_history(log: EventLog) -> None:
 def test_a_wal_that_the_disk_refuses_to_write_is_told_and_kept(log: EventLog, caplog: pytest.LogCaptureFixture) -> None:
     log.append(clicks("ann", "x"))
     reading = sqlite3.connect(f"{log.path.as_uri()}?mode=ro", uri=True)
-    assert not _checkpoint(reading, "TRUNCATE")
+    assert not checkpoint(reading, "TRUNCATE")
     reading.close()
     assert "could not be written into the log" in caplog.text
     assert log.sizes()[1] > 0
