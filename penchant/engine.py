@@ -92,7 +92,7 @@ class Engine:
         Events that are not valid are refused one by one, in the receipt; the rest is taken. ``source`` is (file hash,
         rows done) of an import, remembered with the events, so that it can go on where it stopped.
         """
-        batch = self.accept(list(events), whole=source is not None)  # an import later goes on behind these
+        batch = self.accept(list(events), whole=source is not None)  # an import later goes on behind them
         with self._order:
             self.write([batch], source)
             return self.apply([batch])[0]

@@ -17,7 +17,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # Imports go down this list, never up.
 LAYERS = (
-    ("types", "errors", "config", "threads", "expressions"),
+    ("types", "errors", "config", "threads", "durable", "expressions"),
     ("kernels", "models", "storage"),
     ("pipeline",),
     ("beside", "following"),

@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 from msgspec import Struct
 
-from penchant import __version__
+from penchant import __version__, durable
 from penchant.config import FILE
 from penchant.errors import Corrupt, InvalidInput, NotFound
 from penchant.models import versions
@@ -80,7 +80,7 @@ def back_up(folder: Path, to: Path, progress: Progress = silent) -> Manifest:
                 _copy_database(folder / name, draft / name, progress)
         files = {str(path.relative_to(draft)): _kept(path) for path in sorted(draft.rglob("*")) if path.is_file()}
         manifest = Manifest(penchant=__version__, created=created, offset=_offset(draft / LOG), files=files)
-        _write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        durable.write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return manifest
 
 
@@ -191,9 +191,9 @@ def _draft(to: Path) -> Iterator[Path]:
     try:
         yield draft
         for path in (draft, *draft.rglob("*/")):
-            _sync(path)
+            durable.sync(path)
         draft.rename(to)  # over an empty folder, too
-        _sync(to.parent)
+        durable.sync(to.parent)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -233,18 +233,3 @@ def _refuse_used(folder: Path, field: str) -> None:
             value=str(folder),
             way_out="Name a folder that is not there yet, or is empty.",
         )
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -74,6 +74,7 @@ _PROBLEM = {
     "field": "action",
     "value": "'clik'",
     "way_out": "Use one of click, rate, play, or add [actions.NAME] to penchant.toml.",
+    "request": "9f1c02ab-17",
 }
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430 }

@@ -26,7 +26,7 @@ from litestar import Litestar
 from penchant import __version__
 from penchant.config import Settings, load_settings
 from penchant.engine import Engine
-from penchant.errors import Unavailable
+from penchant.errors import PenchantError, Unavailable
 from penchant.serving import logs
 from penchant.serving.http import application
 from penchant.serving.threads import Threads
@@ -71,6 +71,9 @@ async def _serve(
         _log.info("ready", extra=_standing(engine) | opened)
         announce(engine)
         await running
+    except PenchantError as error:
+        _log.error("the data folder could not be opened", extra={"reason": str(error)})
+        raise
     finally:
         server.stop()
         await asyncio.wait([running])

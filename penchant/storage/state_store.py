@@ -10,7 +10,6 @@ renamed. A snapshot carries the log offset it stands at; what came after is repl
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import time
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant import durable
 from penchant.errors import Corrupt
 from penchant.kernels import Ring, new_ring
 
@@ -117,7 +117,7 @@ def write_snapshot(folder: Path, offset: int, arrays: Mapping[str, NDArray[Any]]
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
-    _sync(folder)
+    durable.sync(folder)
     drop_snapshots(folder, keep=path)
     return path
 
@@ -173,16 +173,3 @@ def read_snapshot(folder: Path) -> tuple[int, str, dict[str, NDArray[Any]]] | No
     if form != _FORMAT:
         return None
     return offset, version, arrays
-
-
-def _sync(folder: Path) -> None:
-    with contextlib.closing(_Handle(folder)) as handle:
-        os.fsync(handle.number)
-
-
-class _Handle:
-    def __init__(self, folder: Path) -> None:
-        self.number = os.open(folder, os.O_RDONLY)
-
-    def close(self) -> None:
-        os.close(self.number)

@@ -131,3 +131,13 @@ def test_a_server_tells_its_life_and_nothing_of_what_was_sent(tmp_path: Path, mo
     assert ("/v1/users/{id}", 200) in asked
     assert ("/v1/items/{id}", 404) in asked
     assert ("other", 404) in asked
+
+
+def test_a_folder_that_cannot_be_opened_is_told_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "events.db").write_bytes(b"something else, and long enough " * 99)
+    server = Server(tmp_path)
+    said = server.said()
+    assert server.process.returncode != 0
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert [line["event"] for line in lines] == ["start", "the data folder could not be opened", "stop"]
+    assert "not a log" in lines[1]["reason"]
