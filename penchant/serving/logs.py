@@ -40,8 +40,8 @@ def configure(form: Form, level: str, stream: TextIO | None = None) -> None:
     threading.excepthook = _thread_ended
 
 
-def of_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """What a task leaves behind is told in our words: asyncio's own would quote the message of the error."""
+def tell_of_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """A task that failed unseen is told in our words: asyncio's own would quote the message of the error."""
     loop.set_exception_handler(_task_failed)
 
 
@@ -53,10 +53,10 @@ def _formatter(json: bool) -> logging.Formatter:
         structlog.stdlib.ExtraAdder(),
         _without_messages,
     ]
-    last = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
-    return ProcessorFormatter(
-        foreign_pre_chain=shared, processors=[ProcessorFormatter.remove_processors_meta, _line_of_trace(json), last]
-    )
+    last: list[Processor] = [structlog.processors.JSONRenderer()]
+    if not json:
+        last = [_with_trace_below, structlog.dev.ConsoleRenderer(colors=False)]
+    return ProcessorFormatter(foreign_pre_chain=shared, processors=[ProcessorFormatter.remove_processors_meta, *last])
 
 
 def _without_messages(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
@@ -76,17 +76,16 @@ def _trace(error: BaseException | None) -> Iterator[str]:
     yield type(error).__name__
 
 
-def _line_of_trace(json: bool) -> Processor:
-    def shaped(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
-        """For people, a trace stands below its line, as Python writes it."""
-        if not json and "trace" in line:
-            line["exception"] = "\n".join(line.pop("trace"))
-        return line
-
-    return shaped
+def _with_trace_below(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
+    """For people, a trace stands below its line, a step a line."""
+    if "trace" in line:
+        line["exception"] = "\n".join(line.pop("trace"))
+    return line
 
 
 def _thread_ended(told: threading.ExceptHookArgs) -> None:
+    if issubclass(told.exc_type, SystemExit):  # which is how a thread may end itself
+        return
     name = told.thread.name if told.thread is not None else "unknown"
     error = told.exc_value or told.exc_type()
     _log.critical("a thread ended", extra={"of_thread": name}, exc_info=error)

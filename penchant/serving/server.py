@@ -45,7 +45,7 @@ def serve(folder: str | Path, *, announce: Callable[[Engine], None] | None = Non
     settings = load_settings(Path(folder), **flags)
     address = _free(settings)
     logs.configure(settings.log_format, settings.log_level)
-    _log.info("start", extra=_about(settings) | {"folder": str(folder), "pid": os.getpid(), "penchant": __version__})
+    _log.info("start", extra=_beginning(settings) | {"folder": str(folder)})
     # A thread that wants the interpreter while another computes gets it after this long; 5 ms would be most of an
     # answer's time.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -59,7 +59,7 @@ async def _serve(
     server = _server(app, address)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
-    logs.of_loop(asyncio.get_running_loop())
+    logs.tell_of_tasks(asyncio.get_running_loop())
     running = asyncio.create_task(server.serve())
     start = time.monotonic()
     try:
@@ -89,8 +89,9 @@ async def _close(threads: Threads | None) -> None:
     _log.info("stop", extra=_standing(threads.engine))
 
 
-def _about(settings: Settings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in ("host", "port", "durability")}
+def _beginning(settings: Settings) -> dict[str, object]:
+    about = {name: getattr(settings, name) for name in ("host", "port", "durability")}
+    return about | {"pid": os.getpid(), "penchant": __version__}
 
 
 def _standing(engine: Engine) -> dict[str, object]:

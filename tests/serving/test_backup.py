@@ -93,7 +93,7 @@ def lived_until(offset: int, folder: Path, into: Path) -> Engine:
 def test_all_that_was_acknowledged_before_is_in_it_and_lists_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAGES", 64)
+    monkeypatch.setattr(module, "_PAGES", 16)
     folder = filled(tmp_path / "data")
     server, acknowledged, steps = Server(folder).ready(), list[int](), list[int]()
 

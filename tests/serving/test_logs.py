@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -141,3 +142,17 @@ def test_a_folder_that_cannot_be_opened_is_told_with_the_way_out(tmp_path: Path)
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert [line["event"] for line in lines] == ["start", "the data folder could not be opened", "stop"]
     assert "not a log" in lines[1]["reason"]
+
+
+def test_a_task_that_failed_unseen_is_told_without_its_message(written: io.StringIO) -> None:
+    logs.configure("json", "error", written)
+
+    async def leave_behind() -> None:
+        logs.tell_of_tasks(asyncio.get_running_loop())
+        asyncio.get_running_loop().call_soon(nested)
+        await asyncio.sleep(0)
+
+    asyncio.run(leave_behind())
+    (line,) = parsed(written.getvalue())
+    assert (line["event"], line["error"]) == ("a task failed", "ValueError")
+    assert "secret" not in written.getvalue()
