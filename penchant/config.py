@@ -89,6 +89,10 @@ class Settings(Struct, forbid_unknown_fields=True):
     ratings         actions whose values say how much the person liked the item
     sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
+    max_log_bytes   most bytes of the log (events.db and its WAL), 0: no end; beyond, events are refused, lists go on
+    max_memory_bytes  most memory of the process, 0: no end; beyond, events of people and items not known are refused
+    log_format      lines of a server's log: ``json``, ``text``, or ``auto``: text where stderr is a terminal
+    log_level       the least that is worth a line: ``debug`` (every request), ``info``, ``warning`` or ``error``
     weights         what each feature weighs in the score, before anything was trained; one not named has its default
     actions         what each action weighs in what a person is about; naming one replaces all defaults
     slates          what is kept of lists that were answered, and what belongs to them (`Slates`)
@@ -108,6 +112,10 @@ class Settings(Struct, forbid_unknown_fields=True):
     ratings: tuple[str, ...] = ("rate",)
     snapshot_every: int = 200_000
     max_field_bytes: int = 65_536
+    max_log_bytes: int = 0
+    max_memory_bytes: int = 0
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     host: str = "127.0.0.1"
     port: int = 7461
     weights: dict[str, float] = field(default_factory=default_weights)
@@ -201,6 +209,8 @@ def _check_ranges(settings: Settings) -> None:
         "snapshot_every": (1, 10**9),
         "text_threads": (1, 256),
         "max_field_bytes": (16, 2**24),
+        "max_log_bytes": (0, 2**60),
+        "max_memory_bytes": (0, 2**60),
         "port": (0, 65_535),
         "slates.share": (0, 1),
         "slates.days": (0, 3650),
