@@ -15,8 +15,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
@@ -32,28 +33,47 @@ from penchant.serving.http import application
 from penchant.serving.threads import Threads
 
 _SWITCH_SECONDS = 0.0005
+_FOLLOW_SECONDS = 0.1
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
 _log = logging.getLogger("penchant")
 
 
-def serve(folder: str | Path, *, announce: Callable[[Engine], None] | None = None, **flags: Any) -> None:
+class Leader(NamedTuple):
+    """The folder of another process that is followed; and whether to own it when that process is gone."""
+
+    home: Path
+    take_over: bool = False
+
+
+def serve(
+    folder: str | Path,
+    *,
+    leader: Leader | None = None,
+    announce: Callable[[Engine], None] | None = None,
+    **flags: Any,
+) -> None:
     """Serve a data folder until SIGTERM or SIGINT, then finish what was begun and close it.
 
-    ``announce(engine)`` is called once it answers. ``flags`` are settings. Raises Unavailable when the port is taken
-    or another process holds the folder, InvalidInput for a wrong setting.
+    ``leader``: answer lists from its log; ``folder`` then has what is derived. ``announce(engine)`` is called once it
+    answers. ``flags`` are settings. Raises Unavailable when the port is taken or another process holds the folder,
+    InvalidInput for a wrong setting, NotFound where there is nothing to follow.
     """
-    settings = load_settings(Path(folder), **flags)
+    settings = load_settings(leader.home if leader else Path(folder), **flags)
     address = _free(settings)
     logs.configure(settings.log_format, settings.log_level)
     _log.info("start", extra=_beginning(settings) | {"folder": str(folder)})
     # A thread that wants the interpreter while another computes gets it after this long; 5 ms would be most of an
     # answer's time.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    uvloop.run(_serve(Path(folder), address, flags, announce or _say_nothing))
+    opening = partial(Engine.open, folder, follow=leader.home if leader else None, **flags)
+    uvloop.run(_serve(opening, address, leader, announce or _say_nothing))
 
 
 async def _serve(
-    folder: Path, address: tuple[str, int], flags: dict[str, Any], announce: Callable[[Engine], None]
+    opening: Callable[[], Engine],
+    address: tuple[str, int],
+    leader: Leader | None,
+    announce: Callable[[Engine], None],
 ) -> None:
     app = application()
     server = _server(app, address)
@@ -61,23 +81,34 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     logs.tell_of_tasks(asyncio.get_running_loop())
     running = asyncio.create_task(server.serve())
-    start = time.monotonic()
+    start, following = time.monotonic(), None
     try:
-        engine = await asyncio.to_thread(Engine.open, folder, **flags)
+        engine = await asyncio.to_thread(opening)
         app.state.threads = Threads(engine)
         engine.follow_versions()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
         opened = {"seconds": round(time.monotonic() - start, 3), "warnings": len(engine.warnings)}
         _log.info("ready", extra=_standing(engine) | opened)
         announce(engine)
+        following = asyncio.create_task(_follow(engine, leader)) if leader else None
         await running
     except PenchantError as error:
         _log.error("the data folder could not be opened", extra={"reason": str(error)})
         raise
     finally:
         server.stop()
+        if following is not None:
+            following.cancel()
         await asyncio.wait([running])
         await _close(app.state.threads)
+
+
+async def _follow(engine: Engine, leader: Leader) -> None:
+    """Lists follow by themselves; this is for the time in which nobody asks, and for the end of the leader."""
+    while not (leader.take_over and await asyncio.to_thread(engine.take_over)):
+        await asyncio.to_thread(engine.follow)
+        await asyncio.sleep(_FOLLOW_SECONDS)
+    _log.warning("the process that was followed is gone, and its log is owned by this one", extra=_standing(engine))
 
 
 async def _close(threads: Threads | None) -> None:

@@ -71,6 +71,7 @@ app.command()(evaluating.evaluate)
 app.command()(training.train)
 app.add_typer(modelling.app, name="model")
 app.command()(running.serve)
+app.command()(running.follow)
 app.command()(keeping.backup)
 app.command()(keeping.restore)
 
