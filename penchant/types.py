@@ -22,6 +22,7 @@ class Event(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
     interaction  ``user``, ``action``, and an ``item`` and/or ``words`` (a search, a comment); ``value``, ``context``
     item         ``item`` with ``fields``, ``vectors`` brought by the application, ``available``; or ``removed``
     user         ``user`` with profile ``fields``; or ``removed``
+                 either with ``patch``: only what it names changes (`storage.patches`)
     impression   ``user`` was shown ``slate``
     retraction   the event whose id is ``target`` did not happen
     alias        the anonymous ``session`` is ``user``: from now on both are one person
@@ -44,6 +45,7 @@ class Event(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
     vectors: dict[str, list[float]] = field(default_factory=dict)
     available: bool | None = None
     removed: bool = False
+    patch: bool = False
     slate: list[str] = field(default_factory=list)
     target: str | None = None
     session: str | None = None
