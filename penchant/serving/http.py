@@ -1,9 +1,11 @@
 """How people reach the engine: a few addresses over HTTP, each a thin handler around one verb.
 
     POST /v1/events      what happened (one, a list); with ?recommend=10 the acknowledgement brings the fresh list
+    DELETE /v1/events/ID an interaction did not happen
     PUT  /v1/items       the catalogue
-    GET  /v1/items       the catalogue, page by page; GET and DELETE /v1/items/ID: one of it
-    PUT  /v1/users       profiles; GET /v1/users/ID, and DELETE: forget the person
+    GET  /v1/items       the catalogue, page by page; GET, PATCH and DELETE /v1/items/ID: one of it
+    PUT  /v1/users       profiles; GET and PATCH /v1/users/ID, and DELETE: forget the person
+    PUT  /v1/sessions/ID whose session it was; POST /v1/sessions: a new one
     GET  /v1/recommend   what this person should see next; POST: with a context, or a long rule
     POST /v1/rank        these items, in this person's order
     GET  /v1/search      what the words name or mean, in this person's order
@@ -12,8 +14,8 @@
     GET  /docs           all of this, rendered
 
 Notable: one process, one event loop; the engine works in threads of its own (`serving.threads`). The server answers
-before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder; a
-`Response` object, a second decoding or a data-transfer layer would cost as much as a tenth of a list.
+before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder
+(`serving.calls`); a second decoding would cost as much as a tenth of a list.
 
 Does not know: what an event does, how a list is made, or who runs it (`serving.server`).
 """
@@ -24,28 +26,26 @@ import json
 import math
 from functools import lru_cache
 from typing import Annotated, Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
-from litestar import Litestar, Request, Router, delete, get, post, put
+from litestar import Litestar, Router, delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp
 from msgspec import Struct
 
 from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
 from penchant.pipeline.filters import parse
-from penchant.serving import bodies, pages, problems
-from penchant.serving.threads import Threads
+from penchant.serving import amending, bodies, pages, problems
+from penchant.serving.calls import Answer, Call, Id
+from penchant.serving.calls import ingest as _ingest
+from penchant.serving.calls import name_in as _name
+from penchant.serving.calls import threads_of as _threads
 from penchant.types import Event, Item, Page, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
-_encoder = msgspec.json.Encoder()
-
-Call = Request[Any, Any, Any]
-Id = Annotated[str, Parameter(description="the id, as it was sent; `%2F` for a slash where it begins or ends with one")]
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
 User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
 Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
@@ -80,21 +80,6 @@ class Health(Struct, kw_only=True):
     people: int
     texts_waiting: int
     warnings: list[str]
-
-
-class Answer:
-    """JSON that is already encoded, as the two messages of ASGI."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: object) -> None:
-        self._body = _encoder.encode(body)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length = str(len(self._body)).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
 # -- the addresses -----------------------------------------------------------------------------------------------------
@@ -249,35 +234,6 @@ async def ready(request: Call) -> ASGIApp:
 # -- what they share ---------------------------------------------------------------------------------------------------
 
 
-def _name(request: Call) -> str:
-    """The id at the end of the address, as it was written: the router drops slashes that may be a part of it."""
-    written = request.scope["raw_path"].partition(b"?")[0].split(b"/", 3)[3]  # b"/v1/items/..."
-    try:
-        return unquote_to_bytes(written).decode()
-    except UnicodeDecodeError:
-        raise InvalidInput(
-            "is not UTF-8.", field="id", value=written.decode("latin-1"), way_out="Encode the id as UTF-8, then by %."
-        ) from None
-
-
-def _threads(request: Call) -> Threads:
-    threads: Threads | None = request.app.state.threads
-    if threads is None:
-        raise Unavailable("the data folder is being opened.", way_out="Ask again in a second; see /health/ready.")
-    return threads
-
-
-async def _ingest(request: Call, sent: bodies.Sent[Any], events: list[Event]) -> Receipt:
-    """Raises Refused when there was something, and nothing of it was taken."""
-    receipt = await _threads(request).ingest(events)
-    for refusal in receipt.refused:
-        refusal.index, refusal.field = sent.places[refusal.index], sent.fields.get(refusal.field, refusal.field)
-    receipt.refused = sorted([*sent.refused, *receipt.refused], key=lambda refusal: refusal.index)
-    if receipt.refused and not receipt.accepted and not receipt.duplicates:
-        raise problems.Refused(receipt.refused, sent.alone)
-    return receipt
-
-
 async def _with_list(request: Call, receipt: Receipt, query: Query) -> Acknowledged:
     acknowledged = Acknowledged(**msgspec.structs.asdict(receipt))
     try:
@@ -330,8 +286,9 @@ async def _refuse_unknown(request: Call) -> None:
             )
 
 
-_HERE = "curl 'http://127.0.0.1:7461"
+_HERE = pages.HERE
 _DESCRIBED = {
+    **amending.DESCRIBED,
     "POST /v1/events": pages.Described(
         f"{_HERE}/v1/events?recommend=10' -d '{json.dumps(pages.CLICK)}'",
         Acknowledged,
@@ -374,7 +331,7 @@ _DESCRIBED = {
 def application() -> Litestar:
     """The application; it answers 503 until `state.threads` is set."""
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
-    verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar]
+    verbs = [send_events, *catalogue, *amending.HANDLERS, recommend, recommend_as_asked, rank, search, similar]
     app = Litestar(
         [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
         exception_handlers=problems.HANDLERS,

@@ -31,6 +31,7 @@ from penchant.serving.problems import MEDIA_TYPE, Problem
 
 _COMPONENT = "#/components/schemas/{name}"
 _ERRORS = "400 not JSON; 404 not there; 405; 413 too large; 422 not valid; 503 opening, stopping or full (Retry-After)"
+HERE = "curl 'http://127.0.0.1:7461"
 SLATE = {
     "items": [
         {

@@ -543,7 +543,7 @@ def test_the_document_lists_every_route_with_examples(ask: Ask) -> None:
         for answer in operation["responses"].values():
             (content,) = answer["content"].values()
             assert content["examples"]
-        if method in ("post", "put"):
+        if method in ("post", "put", "patch") and path != "/v1/sessions":  # which takes nothing
             assert operation["requestBody"]["content"]["application/json"]["examples"]
     references = json.dumps(document).split('"$ref": "')[1:]
     names = {reference.partition('"')[0].removeprefix("#/components/schemas/") for reference in references}
