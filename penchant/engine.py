@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from penchant import allowing, expressions, intake, kernels, listing, records
 from penchant.config import load_settings
-from penchant.errors import InvalidInput, NotFound
+from penchant.errors import InvalidInput, NotFound, Unavailable
 from penchant.following import Follower
 from penchant.listing import Ranked
 from penchant.parts import Parts, Taken
@@ -223,9 +223,24 @@ class Engine:
                 value=query.seen,
                 way_out="Send `ever`, `allow`, or seconds.",
             )
+        if query.after is not None:
+            self._check_after(query.after)
         if query.filter is not None:
             expressions.parse(query.filter)  # what cannot be read is refused before anything waits
         return query if query.time is not None else structs.replace(query, time=time.time())
+
+    def _check_after(self, after: int) -> None:
+        if after < 0:
+            raise InvalidInput(
+                "is no offset of a log.", field="after", value=after, way_out="Send the `as_of` of a receipt."
+            )
+        if after > self.parts.as_of:
+            raise Unavailable(
+                f"the log is taken in up to {self.parts.as_of} only.",
+                field="after",
+                value=after,
+                way_out="Ask again in a second, or without `after`; it is the `as_of` of a receipt from this log.",
+            )
 
     def _person(self, name: str | None) -> int:
         return self.parts.log.person(self.parts.log.people.get(name)) if name is not None else -1

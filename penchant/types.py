@@ -105,6 +105,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     what the settings say for lists (``"ever"`` by default) and ``"allow"`` for searches.
     ``filter``: a rule over fields of items, the person and the context, as `expressions` reads it; an item of which it
     is not true is not shown.
+    ``after``: an offset of the log (`Receipt.as_of`) that the list has to know; one that does not is refused.
     """
 
     user: str | None = None
@@ -116,6 +117,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     filter: str | None = None
     seen: Literal["ever", "allow"] | float | None = None
     explain_removed: bool = False
+    after: int | None = None
 
 
 class Candidate(Struct, kw_only=True, omit_defaults=True):

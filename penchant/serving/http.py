@@ -58,6 +58,7 @@ Filter = Annotated[
 Seen = Annotated[
     str | None, Parameter(description="what to hide: `ever` seen, `allow` all, or seen in so many seconds")
 ]
+After = Annotated[int | None, Parameter(ge=0, description="`as_of` of a receipt: the answer knows it, or is a 503")]
 Time = Annotated[float | None, Parameter(ge=0, le=_LAST_SECOND, description="the moment of asking, Unix seconds")]
 
 
@@ -165,11 +166,12 @@ async def recommend(
     seen: Seen = None,
     time: Time = None,
     removed: Annotated[bool, Parameter(description="also say what was removed, and why")] = False,
+    after: After = None,
 ) -> ASGIApp:
     """What this person should see next, with every event in it that was acknowledged before."""
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=time)
-    query.explain_removed = removed
+    query.explain_removed, query.after = removed, after
     return Answer(await _threads(request).recommend(query))
 
 
@@ -194,9 +196,11 @@ async def search(
     limit: Limit = 10,
     where: Where = None,
     filter: Filter = None,
+    after: After = None,
 ) -> ASGIApp:
     """Items that the words name or mean, ordered for this person."""
-    query = Query(user=user, limit=limit, words=words, where=tuple(map(parse, where or ())), filter=filter)
+    conditions = tuple(map(parse, where or ()))
+    query = Query(user=user, limit=limit, words=words, where=conditions, filter=filter, after=after)
     return Answer(await _threads(request).search(query))
 
 
@@ -207,9 +211,10 @@ async def similar(
     limit: Limit = 10,
     where: Where = None,
     filter: Filter = None,
+    after: After = None,
 ) -> ASGIApp:
     """Items like this one: near it in content, followed by it, met together with it."""
-    query = Query(limit=limit, where=tuple(map(parse, where or ())), filter=filter)
+    query = Query(limit=limit, where=tuple(map(parse, where or ())), filter=filter, after=after)
     return Answer(await _threads(request).similar(item, query))
 
 

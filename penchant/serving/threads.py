@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from penchant.engine import Batch, Engine
 from penchant.errors import PenchantError, Unavailable
+from penchant.serving.waiting import Waiting
 from penchant.types import Event, Query, Receipt, Slate
 
 MOST_EVENTS = 100_000  # waiting for the log; beyond, a sender is told to come back
@@ -73,6 +74,7 @@ class Threads:
         self._to_engine: SimpleQueue[_Sent | _Asked | None] = SimpleQueue()
         self._events = self._queries = 0
         self._closing = False
+        self._waiting = Waiting(lambda: engine.parts.as_of)
         self._readers = ThreadPoolExecutor(_READERS, "penchant-words")
         self._threads = [
             threading.Thread(target=self._write_log, name="penchant-log"),
@@ -97,15 +99,15 @@ class Threads:
             self._events -= len(events)
 
     async def recommend(self, query: Query) -> Slate:
-        await self._read_rule(query)
+        await self._prepare(query)
         return await self._ask(_Asked(self._loop.create_future(), query))
 
     async def similar(self, item: str, query: Query) -> Slate:
-        await self._read_rule(query)
+        await self._prepare(query)
         return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.similar, item)))
 
     async def rank(self, items: Sequence[str], query: Query) -> Slate:
-        await self._read_rule(query)
+        await self._prepare(query)
         return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.rank, items)))
 
     async def read(self, what: Callable[..., T], *words: object) -> T:
@@ -115,13 +117,18 @@ class Threads:
 
     async def search(self, query: Query) -> Slate:
         """The language model reads the words beside the engine thread, so that no list waits for it."""
-        await self._read_rule(query)
+        await self._prepare(query)
         if query.words:
             await self._loop.run_in_executor(self._readers, self.engine.parts.words.read, [query.words])
         return await self._ask(_Asked(self._loop.create_future(), query, self.engine.search))
 
-    async def _read_rule(self, query: Query) -> None:
-        """Beside the engine thread, too: the first rule on a field reads the whole catalogue."""
+    async def _prepare(self, query: Query) -> None:
+        """Beside the engine thread, too: what is to be known is waited for, and a rule's fields are read.
+
+        The first rule on a field reads the whole catalogue. An offset that was not reached is the engine's to refuse.
+        """
+        if query.after is not None:
+            await self._waiting.until(query.after)
         if unread := self.engine.unread(query):
             await self._loop.run_in_executor(self._readers, self.engine.read_fields, unread)
 
