@@ -7,6 +7,7 @@
     PUT  /v1/users       profiles; GET and PATCH /v1/users/ID, and DELETE: forget the person
     PUT  /v1/sessions/ID whose session it was; POST /v1/sessions: a new one
     GET  /v1/recommend   what this person should see next; POST: with a context, or a long rule
+    GET  /v1/recommend/stream   the same, and again whenever it has become another one
     POST /v1/rank        these items, in this person's order
     GET  /v1/search      what the words name or mean, in this person's order
     GET  /v1/similar     what is like this item
@@ -37,7 +38,7 @@ from msgspec import Struct
 from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
 from penchant.pipeline.filters import parse
-from penchant.serving import amending, bodies, pages, problems
+from penchant.serving import amending, bodies, pages, problems, streaming
 from penchant.serving.calls import Answer, Call, Id
 from penchant.serving.calls import ingest as _ingest
 from penchant.serving.calls import name_in as _name
@@ -294,6 +295,7 @@ async def _refuse_unknown(request: Call) -> None:
 _HERE = pages.HERE
 _DESCRIBED = {
     **amending.DESCRIBED,
+    **streaming.DESCRIBED,
     "POST /v1/events": pages.Described(
         f"{_HERE}/v1/events?recommend=10' -d '{json.dumps(pages.CLICK)}'",
         Acknowledged,
@@ -336,7 +338,17 @@ _DESCRIBED = {
 def application() -> Litestar:
     """The application; it answers 503 until `state.threads` is set."""
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
-    verbs = [send_events, *catalogue, *amending.HANDLERS, recommend, recommend_as_asked, rank, search, similar]
+    verbs = [
+        send_events,
+        *catalogue,
+        *amending.HANDLERS,
+        recommend,
+        streaming.stream,
+        recommend_as_asked,
+        rank,
+        search,
+        similar,
+    ]
     app = Litestar(
         [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
         exception_handlers=problems.HANDLERS,

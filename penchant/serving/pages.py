@@ -91,6 +91,7 @@ class Described(NamedTuple):
     takes: type | None = None
     bodies: tuple[object, ...] = ()
     listed: bool = True  # the body may be a list of such, too
+    media_type: str = "application/json"
 
 
 def config() -> OpenAPIConfig:
@@ -118,7 +119,7 @@ def describe(app: Litestar, described: dict[str, Described]) -> None:
 def _complete(operation: Operation, one: Described) -> None:
     operation.description = f"{operation.description}\n\n{one.call}"
     operation.responses = {
-        "200": OpenAPIResponse(_first_line(one.answers), content=_content("application/json", one.answers, one.answer)),
+        "200": OpenAPIResponse(_first_line(one.answers), content=_content(one.media_type, one.answers, one.answer)),
         "default": OpenAPIResponse(_ERRORS, content=_content(MEDIA_TYPE, Problem, _PROBLEM)),
     }
     if one.takes is not None:

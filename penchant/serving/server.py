@@ -27,6 +27,7 @@ from penchant.serving.http import application
 from penchant.serving.threads import Threads
 
 _SWITCH_SECONDS = 0.0005
+_GRACE_SECONDS = 5.0  # for callers to take the answers that were begun; one that reads no more would hold up the end
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
 
 
@@ -48,21 +49,31 @@ async def _serve(
     folder: Path, address: tuple[str, int], flags: dict[str, Any], announce: Callable[[Engine], None]
 ) -> None:
     app = application()
-    server = _server(app, address)
+    server, told = _server(app, address), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
     running = asyncio.create_task(server.serve())
     try:
         engine = await asyncio.to_thread(Engine.open, folder, **flags)
-        app.state.threads = Threads(engine)
+        app.state.threads = threads = Threads(engine)
+        threads.listeners.most = min(threads.listeners.most, server.backpressure // 2)  # others want to be answered too
         engine.follow_versions()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
         announce(engine)
-        await running
+        await asyncio.wait([running, asyncio.ensure_future(told.wait())], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            await running  # it ended by itself, and says why
     finally:
-        server.stop()
-        await asyncio.wait([running])
+        await _stop(server, running, app.state.threads)
         await _close(app.state.threads)
+
+
+async def _stop(server: Server, running: asyncio.Task[None], threads: Threads | None) -> None:
+    """Answers that were begun are finished; streams, which have no end of their own, first."""
+    if threads is not None:
+        threads.listeners.close()
+    server.stop()
+    await asyncio.wait([running], timeout=_GRACE_SECONDS)
 
 
 async def _close(threads: Threads | None) -> None:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from penchant.engine import Batch, Engine
 from penchant.errors import PenchantError, Unavailable
+from penchant.serving.listening import Listeners, touched
 from penchant.serving.waiting import Waiting
 from penchant.types import Event, Query, Receipt, Slate
 
@@ -70,6 +71,7 @@ class Threads:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self._loop = engine, asyncio.get_running_loop()
+        self.listeners = Listeners(engine.parts.log)
         self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
         self._to_engine: SimpleQueue[_Sent | _Asked | None] = SimpleQueue()
         self._events = self._queries = 0
@@ -135,6 +137,7 @@ class Threads:
     async def close(self) -> None:
         """Finish what is queued; what comes later is refused with Unavailable."""
         self._closing = True
+        self.listeners.close()
         self._to_log.put(None)
         for thread in self._threads:
             await self._loop.run_in_executor(None, thread.join)
@@ -205,6 +208,8 @@ class Threads:
             receipts = self.engine.apply([one for _, one in taken])
         except Exception as error:  # a defect; the engine keeps what is half done from its snapshots
             return [_Answer(job.future, error=_told(error)) for job, _ in taken]
+        if self.listeners:
+            self._loop.call_soon_threadsafe(self.listeners.tell, touched(one for _, one in taken))
         for (job, _), receipt in zip(taken, receipts, strict=True):
             job.receipts.append(receipt)
         done = dict.fromkeys(id(job) for job, _ in taken if len(job.receipts) == len(job.slices))
