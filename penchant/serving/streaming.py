@@ -13,6 +13,7 @@ Does not know: who calls a stream (`serving.listening`), or how a list is made.
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Annotated
 
 import msgspec
@@ -127,8 +128,15 @@ def _message(slate: Slate) -> bytes:
     return b"id: %d\nevent: slate\ndata: %b\n\n" % (slate.as_of, msgspec.json.encode(slate))
 
 
+class Messages(str):
+    """Messages, one after the other: `id` is the list's `as_of`, `event` is slate, `data` the slate."""
+
+
 DESCRIBED = {
     "GET /v1/recommend/stream": pages.Described(
-        f"{pages.HERE}/v1/recommend/stream?user=ann' -N", Slate, pages.SLATE, media_type=MEDIA_TYPE
+        f"{pages.HERE}/v1/recommend/stream?user=ann' -N",
+        Messages,
+        f"id: {pages.SLATE['as_of']}\nevent: slate\ndata: {json.dumps(pages.SLATE)}\n\n",
+        media_type=MEDIA_TYPE,
     )
 }
