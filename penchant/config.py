@@ -9,23 +9,45 @@ from __future__ import annotations
 
 import os
 import tomllib
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from penchant import policies
 from penchant.errors import InvalidInput
+from penchant.types import Policy
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
-TABLES = ("weights", "actions")  # settings that are written as tables, which in the file come last
+TABLES = ("weights", "actions", "policy", "slates")  # settings that are written as tables, which in the file come last
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
     """How strongly an action moves the person's state; below 0 it pushes away, and only above 0 is it counted."""
 
     weight: float = 1.0
+
+
+class Slates(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of lists that a server answered, and how they are joined with what was done about them.
+
+    share        of the lists, drawn at random, 0 to 1; 0: none is kept
+    days         for so long
+    most_bytes   and in so much room, or else the oldest go
+    window_minutes  so long after a list, what was done with its items belongs to it
+    conversions  actions that count as a success beyond a click
+    shown        ``answered``: every item of a list counts as shown; ``told``: those that impressions name
+    """
+
+    share: float = 1.0
+    days: float = 7.0
+    most_bytes: int = 2**30
+    window_minutes: float = 30.0
+    conversions: tuple[str, ...] = ("buy", "subscribe", "complete")
+    shown: Literal["answered", "told"] = "answered"
 
 
 def default_actions() -> dict[str, Action]:
@@ -67,8 +89,14 @@ class Settings(Struct, forbid_unknown_fields=True):
     ratings         actions whose values say how much the person liked the item
     sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
+    max_log_bytes   most bytes of the log (events.db and its WAL), 0: no end; beyond, events are refused, lists go on
+    max_memory_bytes  most memory of the process, 0: no end; beyond, events of people and items not known are refused
+    log_format      lines of a server's log: ``json``, ``text``, or ``auto``: text where stderr is a terminal
+    log_level       the least that is worth a line: ``debug`` (every request), ``info``, ``warning`` or ``error``
     weights         what each feature weighs in the score, before anything was trained; one not named has its default
     actions         what each action weighs in what a person is about; naming one replaces all defaults
+    slates          what is kept of lists that were answered, and what belongs to them (`Slates`)
+    policy          how lists are made of candidates where a query does not say it (`types.Policy`): diversity, caps ...
     """
 
     durability: Literal["process", "power"] = "process"
@@ -84,10 +112,16 @@ class Settings(Struct, forbid_unknown_fields=True):
     ratings: tuple[str, ...] = ("rate",)
     snapshot_every: int = 200_000
     max_field_bytes: int = 65_536
+    max_log_bytes: int = 0
+    max_memory_bytes: int = 0
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     host: str = "127.0.0.1"
     port: int = 7461
     weights: dict[str, float] = field(default_factory=default_weights)
     actions: dict[str, Action] = field(default_factory=default_actions)
+    policy: Policy = field(default_factory=Policy)
+    slates: Slates = Slates()
 
 
 def load_settings(folder: Path, **flags: Any) -> Settings:
@@ -107,6 +141,7 @@ def load_settings(folder: Path, **flags: Any) -> Settings:
     settings.weights = default_weights() | settings.weights
     _check_ranges(settings)
     _check_weights(settings)
+    policies.check(settings.policy)
     return settings
 
 
@@ -125,6 +160,10 @@ def write_settings(folder: Path, settings: Settings) -> Path:
         lines += [
             f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
         ]
+    for table in ("policy", "slates"):
+        its, standard = getattr(settings, table), getattr(defaults, table)
+        said = {name: value for name, value in structs.asdict(its).items() if value != getattr(standard, name)}
+        lines += [f"\n[{table}]", *(f"{name} = {_inline(value)}" for name, value in said.items())] if said else []
     path = folder / FILE
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -133,6 +172,14 @@ def write_settings(folder: Path, settings: Settings) -> Path:
 def _written(value: object) -> str:
     """What is JSON here is TOML, too."""
     return msgspec.json.encode(value).decode()
+
+
+def _inline(value: Any) -> str:
+    """The same of what holds tables, each in a line of its own."""
+    value = msgspec.to_builtins(value)
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_written(name)} = {_inline(one)}' for name, one in value.items())} }}"
+    return f"[{', '.join(map(_inline, value))}]" if isinstance(value, list | tuple) else _written(value)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -162,10 +209,16 @@ def _check_ranges(settings: Settings) -> None:
         "snapshot_every": (1, 10**9),
         "text_threads": (1, 256),
         "max_field_bytes": (16, 2**24),
+        "max_log_bytes": (0, 2**60),
+        "max_memory_bytes": (0, 2**60),
         "port": (0, 65_535),
+        "slates.share": (0, 1),
+        "slates.days": (0, 3650),
+        "slates.most_bytes": (2**20, 2**50),
+        "slates.window_minutes": (1 / 60, 7 * 1440),
     }
     for name, (low, high) in ranges.items():
-        value = getattr(settings, name)
+        value = attrgetter(name)(settings)
         if not low <= value <= high:
             raise InvalidInput(f"must lie in {low:g}..{high:g}.", field=name, value=value, way_out=f"Correct {FILE}.")
     values = [value for its in settings.contexts.values() for value in its]

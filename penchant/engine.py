@@ -18,6 +18,7 @@ After a crash, opening replays what the log holds beyond the newest snapshot, th
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -30,17 +31,18 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import allowing, expressions, intake, kernels, listing, records
+from penchant import allowing, ceilings, expressions, intake, kernels, listing, policies, records
 from penchant.config import load_settings
 from penchant.errors import InvalidInput, NotFound, Unavailable
 from penchant.following import Follower
-from penchant.listing import Ranked
 from penchant.parts import Parts, Taken
 from penchant.pipeline.events import check
+from penchant.pipeline.ranking import Ranked
 from penchant.storage.event_log import Logged, Outcome
-from penchant.types import Erased, Event, Item, Page, Profile, Query, Receipt, Refusal, Slate
+from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Refusal, Slate
 
 _LONGEST = 1000
+_log = logging.getLogger("penchant")
 
 
 class Batch:
@@ -60,6 +62,8 @@ class Engine:
         self._writing = threading.Lock()
         self._half_done = False
         self._unwritten: str | None = None
+        self.tracks = False  # whether lists of the present moment count as shown, where the query does not say
+        self.snapshot_failures = 0
         self._follower: Follower | None = None
 
     @classmethod
@@ -75,6 +79,7 @@ class Engine:
         try:
             engine.parts.load()
             engine.parts.catch_up(engine._take)
+            engine._restore_shown()
             engine.use_chosen_version()
         except BaseException:
             engine.parts.close()
@@ -89,14 +94,15 @@ class Engine:
         Events that are not valid are refused one by one, in the receipt; the rest is taken. ``source`` is (file hash,
         rows done) of an import, remembered with the events, so that it can go on where it stopped.
         """
-        batch = self.accept(list(events))
+        batch = self.accept(list(events), whole=source is not None)  # an import later goes on behind them
         with self._order:
             self.write([batch], source)
             return self.apply([batch])[0]
 
-    def accept(self, events: Sequence[Event]) -> Batch:
-        """Check events, and let the language model read the words they hold."""
-        batch = Batch(*check(events, time.time(), self.parts.settings))
+    def accept(self, events: Sequence[Event], whole: bool = False) -> Batch:
+        """Check events, and let the language model read the words they hold. Raises Full as `ceilings.hold` does."""
+        checked = check(events, time.time(), self.parts.settings)
+        batch = Batch(*ceilings.hold(self.parts, checked, whole))
         self.parts.words.read(event.words for event in batch.events if event.words)
         return batch
 
@@ -147,17 +153,21 @@ class Engine:
     def rank(self, items: Sequence[str], query: Query) -> Slate:
         """These items, each once, ordered for this person; seen ones too. Raises NotFound, InvalidInput.
 
-        All of them are kept that are available and meet the query's conditions; its limit does not count.
+        All of them are kept that are available and meet the query's conditions; its limit does not count. Of policies,
+        the query's own diversity and stability are followed.
         """
+        asked = query.policy
         if len(items) > _LONGEST:
             raise InvalidInput(
                 f"more than {_LONGEST} items.", field="items", value=len(items), way_out="Rank them in parts."
             )
         query = structs.replace(self._checked(structs.replace(query, limit=max(len(items), 1))), seen="allow")
+        query.policy = policies.for_ranking(asked)
         with self.lock:
             numbers = np.array([self._item(item) for item in items], np.int64)
             person, vector = self._vector(query)
-            return listing.ranking(self.parts, query, person, listing.these(self.parts, query, person, vector, numbers))
+            ranked = listing.these(self.parts, query, person, vector, numbers)
+            return listing.slate(self.parts, query, person, ranked, foretold=True)
 
     def item(self, name: str) -> Item:
         """An item as it was sent last. Raises NotFound."""
@@ -172,8 +182,8 @@ class Engine:
         return records.profile(self.parts, user)
 
     def unread(self, query: Query) -> set[str]:
-        """Fields that the query's rule reads and that no rule has read so far. Raises InvalidInput."""
-        return allowing.unread(self.parts, query)
+        """Fields that the query's rule and policy read and that none has read so far. Raises InvalidInput."""
+        return allowing.unread(self.parts, self._completed(query))
 
     def read_fields(self, names: Iterable[str]) -> None:
         """Read these fields of all items for rules, while lists go on: who asks without this has all others wait."""
@@ -196,6 +206,16 @@ class Engine:
         with self.lock:
             person, vector = self._vector(query)
             return listing.slate(self.parts, query, person, listing.matching(self.parts, query, person, vector))
+
+    def slate(self, id: str) -> Feedback:
+        """A list that was shown, as it was, with what was done about it since. Raises NotFound."""
+        with self.lock:
+            return self.parts.showing.find(id)
+
+    def _restore_shown(self) -> None:
+        """Lists whose window has not passed wait on; what was done about them is in the log."""
+        for person in self.parts.showing.restore():
+            self.parts.showing.amended(person, self.parts.history(person, self.parts.as_of))
 
     def examine(self, query: Query) -> Ranked:
         """All candidates for a person with what speaks for them; good until the next question. Hold `lock`."""
@@ -227,7 +247,17 @@ class Engine:
             self._check_after(query.after)
         if query.filter is not None:
             expressions.parse(query.filter)  # what cannot be read is refused before anything waits
-        return query if query.time is not None else structs.replace(query, time=time.time())
+        return self._completed(query)
+
+    def _completed(self, query: Query) -> Query:
+        """With the moment and the policy of the settings, where the query does not say."""
+        if query.policy is not None:
+            policies.check(query.policy)
+        policy = policies.settled(query.policy, self.parts.settings.policy)
+        if query.time is None:
+            tracked = self.tracks if query.track is None else query.track
+            return structs.replace(query, time=time.time(), policy=policy, track=tracked)
+        return query if policy is query.policy else structs.replace(query, policy=policy)
 
     def _check_after(self, after: int) -> None:
         if after < 0:
@@ -259,7 +289,8 @@ class Engine:
     def warnings(self) -> list[str]:
         half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
         refused = self._follower.warning if self._follower else None
-        said = (self.parts.texts.warning, self.parts.texts.failure, half_done, self._unwritten, refused)
+        shown = self.parts.showing.failure
+        said = (self.parts.texts.warning, self.parts.texts.failure, half_done, self._unwritten, refused, shown)
         return [text for text in said if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
@@ -295,9 +326,11 @@ class Engine:
             self.snapshot()
             self._unwritten = None
         except OSError as error:
+            self.snapshot_failures += 1
             self._unwritten = (
                 f"the last snapshot could not be written ({error}); the next start replays more of the log"
             )
+            _log.warning(self._unwritten)
 
     # -- versions of the model -----------------------------------------------------------------------------------------
 

@@ -3,7 +3,9 @@
     PenchantError
     ├── InvalidInput      what a caller sent is wrong: names the field, the value and the way out
     ├── NotFound          an item, event or file that was asked for by name is not there
-    ├── Unavailable       something needed is missing, locked or full; trying again may help
+    ├── Unavailable       something needed is missing or locked; trying again may help
+    │   ├── Overloaded    more waits already than is taken on; says in how many seconds to come back
+    │   └── Full          a ceiling of the settings is reached; what would grow is refused, all else goes on
     └── Corrupt           what is on disk is incomplete or foreign; it is refused, never repaired in silence
 
 Each carries the three things a person needs (which field, which value, what to do) as attributes, so
@@ -44,6 +46,24 @@ class NotFound(PenchantError):
 class Unavailable(PenchantError):
     status = 503
     title = "Unavailable"
+
+
+class Overloaded(Unavailable):
+    """``retry_after``: seconds after which what waits now should be done."""
+
+    status = 429
+    title = "Overloaded"
+
+    def __init__(
+        self, what: str, *, retry_after: int, field: str = "", value: object = None, way_out: str = ""
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(what, field=field, value=value, way_out=way_out)
+
+
+class Full(Unavailable):
+    status = 507
+    title = "Full"
 
 
 class Corrupt(PenchantError):

@@ -8,36 +8,24 @@ under the lock of the parts, and a `Ranked` is only good until the next question
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant import allowing, kernels
+from penchant import allowing, arranging, kernels
 from penchant.kernels import Asked
 from penchant.parts import Parts
 from penchant.pipeline.filters import REMOVED
-from penchant.pipeline.ranking import Scored
+from penchant.pipeline.ranking import Ranked
+from penchant.showing import Rows
 from penchant.types import Candidate, Query, Slate
 
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
+_FAILED = "the source {} failed, and the list was made without it; the server's log says why."
 _FOUND = 200  # items that hold the words of a search
 _LEFT, _TIMES = 100, 3  # candidates a rule must leave, or times the limit: else what it allows is looked for by itself
-
-
-class Ranked(NamedTuple):
-    """Candidates of one question: ``items`` [n], how they are ``scored``, ``reason`` [n] why not shown (0: shown).
-
-    ``vector``: f(x) of the person, when it is a person who asks for a list; ``depth``: how many events are known then.
-    """
-
-    items: Longs
-    scored: Scored
-    reason: NDArray[np.uint8]
-    vector: Floats | None = None
-    depth: int = 0
 
 
 def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
@@ -64,8 +52,13 @@ def _ranked(
     if len(allowed) and np.count_nonzero(reason == kernels.KEPT) < max(_LEFT, _TIMES * query.limit):
         items = retrieval.widened(items, kernels.CONDITION, retrieval.within(allowed, asked.vector))
         reason = _reasons(parts, items, hidden, allowed)
+    more = arranging.added(parts, query, person, allowed, asked.vector)
+    if len(more):
+        items = retrieval.widened(items, kernels.POLICY, more)
+        reason = _reasons(parts, items, hidden, allowed)
     score = parts.ranker.score_like if vector is None else parts.ranker.score
-    return Ranked(items, score(retrieval.scratch, asked, items), reason, vector, asked.depth)
+    scored = arranging.lifted(parts, query, person, items, score(retrieval.scratch, asked, items))
+    return Ranked(items, scored, reason, vector, asked.depth)
 
 
 def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Longs) -> Ranked:
@@ -82,10 +75,12 @@ def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Long
 def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     """Items that the query's words name or mean."""
     words = query.words or ""
-    asked, found = parts.words.of(words), dict(parts.catalogue.search(words, _FOUND))
+    asked = parts.words.of(words)
     allowed = allowing.allowed(parts, query, person)
-    items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))
+    items, found = parts.retrieval.matching(asked, lambda: dict(parts.catalogue.search(words, _FOUND)))
+    items = parts.retrieval.widened(items, kernels.POLICY, arranging.added(parts, query, person, allowed, None))
     scored = parts.ranker.score_words(items, found, asked, vector, query.time or 0.0)
+    scored = arranging.lifted(parts, query, person, items, scored)
     hidden = allowing.hidden(parts, query, -1 if query.seen is None else person)
     return Ranked(items, scored, _reasons(parts, items, hidden, allowed))
 
@@ -96,14 +91,19 @@ def _reasons(parts: Parts, items: Longs, hidden: NDArray[np.int32], allowed: NDA
     return reason
 
 
-def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
-    """The best of what may be shown, with names."""
-    best = kernels.best(ranked.scored.scores, ranked.items, ranked.reason, query.limit)
+def slate(parts: Parts, query: Query, person: int, ranked: Ranked, foretold: bool = False) -> Slate:
+    """The best of what may be shown, with names; kept, where it counts as shown.
+
+    ``foretold``: where no version has learned ratings, they are foretold by similar people.
+    """
+    placed, unmet = arranging.arranged(parts, query, person, ranked)
+    best = np.array([one.place for one in placed], np.int64)
     kept = _candidates(parts, ranked, best)
-    if ranked.vector is not None:
-        for one, judged in zip(kept, parts.judged(person, ranked.vector, ranked.items[best]), strict=True):
-            one.probabilities, one.rating = judged
-    return Slate(
+    if query.policy is not None:
+        for one, (_, how, sponsorship) in zip(kept, placed, strict=True):
+            one.placed, one.sponsorship = how, sponsorship
+    _judge(parts, person, ranked, best, kept, foretold)
+    made = Slate(
         items=kept,
         as_of=parts.as_of,
         user_as_of=parts.states.newest(person),
@@ -112,18 +112,29 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
         user=query.user,
         retrieved=len(ranked.items),
         removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
-        notes=allowing.notes(parts, query),
+        notes=allowing.notes(parts, query) + unmet + [_FAILED.format(source) for source in parts.retrieval.failed],
     )
+    if query.track:
+        parts.showing.show(query, person, made, _rows(parts, ranked, best))
+    return made
 
 
-def ranking(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
-    """A slate of given items; their ratings are foretold by similar people where no version has learned to."""
-    found = slate(parts, query, person, ranked)
-    numbers = np.array([parts.log.items.get(one.item) for one in found.items], np.int64)
-    said = parts.counts.ratings.foretell(person, numbers) if parts.version.rating is None else None
-    for one, rating in zip(found.items, said.tolist() if said is not None else (), strict=False):
-        one.rating = rating
-    return found
+def _judge(parts: Parts, person: int, ranked: Ranked, best: Longs, kept: list[Candidate], foretold: bool) -> None:
+    """Add what the person would do with each, and which value the person would give it."""
+    if ranked.vector is None:
+        return
+    for one, judged in zip(kept, parts.judged(person, ranked.vector, ranked.items[best]), strict=True):
+        one.probabilities, one.rating = judged
+    if foretold and parts.version.rating is None:
+        said = parts.counts.ratings.foretell(person, ranked.items[best])
+        for one, rating in zip(kept, said.tolist() if said is not None else (), strict=False):
+            one.rating = rating
+
+
+def _rows(parts: Parts, ranked: Ranked, best: Longs) -> Rows:
+    items, scored = ranked.items[best], ranked.scored
+    sources = parts.retrieval.scratch.marks[items, kernels.SOURCE] & kernels.ALL_SOURCES
+    return Rows(items, sources, scored.scores[best], scored.features[best], scored.terms[best], scored.names)
 
 
 def _candidates(parts: Parts, ranked: Ranked, places: Longs) -> list[Candidate]:

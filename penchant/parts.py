@@ -9,6 +9,7 @@ Opening reads the newest snapshot, replays what the log holds beyond it, and goe
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,10 +29,12 @@ from penchant.models.runtime import Version
 from penchant.models.text_encoder import TextEncoder, load_encoder
 from penchant.pipeline.filters import Filters
 from penchant.pipeline.items import ItemTexts, render
+from penchant.pipeline.policy import Lists
 from penchant.pipeline.ranking import Ranker
 from penchant.pipeline.retrieval import Retrieval
 from penchant.pipeline.state import KEPT, UserStates
 from penchant.pipeline.words import Words
+from penchant.showing import Showing
 from penchant.storage.catalogue import Catalogue, Row
 from penchant.storage.contexts import Contexts
 from penchant.storage.counts import Counts, Met
@@ -48,6 +51,7 @@ NO_ENCODER = "none"
 _REFIT = 10  # a catalogue grown so many times is looked at again for the projection
 _FITTED_ON = 20_000
 _LITTLE = 256  # events and items that a swap may take in under the lock
+_log = logging.getLogger("penchant")
 
 
 class Taken(NamedTuple):
@@ -75,9 +79,10 @@ class Parts:
         self.rates = np.array([name in settings.ratings for name in actions] + [False] * 256)[:256]
         self.weights = np.array([*actions.values(), *[0.0] * 256], np.float32)[:256]
         self.positive = (self.weights > 0).view(np.uint8)
+        self.showing = Showing(folder, settings, self.log, self.weights.tolist())
         self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
         self.words = Words(self.encoder, self.version, self.log.words, self._failed)
-        self.filters = Filters(self.catalogue.rows)
+        self.filters, self.lists = Filters(self.catalogue.rows), Lists()
         self.reset()
         self.swapping = threading.Lock()  # one goes over to another version at a time
         self._rebuilding: threading.Thread | None = None
@@ -255,8 +260,9 @@ class Parts:
             else:
                 self.states.use(version)
             self.index.adopt(beside.index)
-            self.version = self.words.version = version
+            before, self.version, self.words.version = self.version.name, version, version
             self._wire_asking(self.retrieval.fresh)
+        _log.info("another version is in use", extra={"version": version.name, "before": before, "as_of": self.as_of})
         self._forget_the_erased()
 
     # -- snapshots and rebuilding --------------------------------------------------------------------------------------
@@ -400,6 +406,7 @@ class Parts:
         if self._rebuilding is not None:
             self._rebuilding.join()
         self.index.wait()
+        self.showing.close()
         self.catalogue.close()
         self.log.close()
 

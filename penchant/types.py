@@ -1,8 +1,7 @@
 """The eight words, as data. The same names stand in JSON, in code, in the docs and in the logs.
 
-`Policy` is not a record but the stage that turns candidates into a slate, and `Feedback` arrives with the
-stage that joins slates with what was done about them. `UserState` lives as rows of arrays in
-`storage.state_store`, since sixty of them are stepped in one call.
+`Policy` says how candidates become a slate; the stage that does it is `pipeline.policy`. `UserState` lives as rows of
+arrays in `storage.state_store`, since sixty of them are stepped in one call.
 """
 
 from __future__ import annotations
@@ -97,12 +96,61 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
     high: float | None = None
 
 
+class Pin(Struct, frozen=True, forbid_unknown_fields=True):
+    """An item that stands at ``slot`` (1: the first), whatever its score."""
+
+    item: str
+    slot: int
+
+
+class Promotion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Items of which the rule ``filter`` is true gain ``boost`` in score, and ``at_least`` so many are shown."""
+
+    filter: str
+    boost: float = 0.0
+    at_least: int = 0
+
+
+class Auction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sponsored ``slots`` (1: the first), given to the largest bid times the probability of ``action``.
+
+    ``bids``: what an item's sponsor pays at most for one such action. Each winner pays what it would have taken to stay
+    before the next one, and ``reserve`` at least (generalized second price, Edelman, Ostrovsky & Schwarz 2007).
+    """
+
+    slots: tuple[int, ...]
+    bids: dict[str, float]
+    action: str = "click"
+    reserve: float = 0.0
+
+
+class Policy(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How candidates become a slate. What is left out is as the settings say, and they say nothing by default.
+
+    diversity   0: by score alone; towards 1, what is unlike the rest of the list
+    stability   0: by score alone; 1: what stood in the person's last list stays where it was
+    previous    the list that is to stay; left out, the last one that was made for the same question
+    caps        most items in a list that share a value of a field: ``{"brand": 2}``
+    pins, promotions, sponsored   see there; none of them shows what may not be shown
+    """
+
+    diversity: float | None = None
+    stability: float | None = None
+    previous: tuple[str, ...] | None = None
+    caps: dict[str, int] | None = None
+    pins: tuple[Pin, ...] | None = None
+    promotions: tuple[Promotion, ...] | None = None
+    sponsored: Auction | None = None
+
+
 class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     """Who asks, when, in which context, for how many, under which constraints, with which words.
 
     ``time`` is the only clock the pipeline reads (Unix seconds; the engine fills it in once, at the door).
     ``seen`` is ``"ever"`` (hide all the person touched), ``"allow"``, or a window in seconds; left out, it is
     what the settings say for lists (``"ever"`` by default) and ``"allow"`` for searches.
+    ``track``: that the list counts as shown, and what is done about it as feedback; left out, a server says so of lists
+    of the present moment, and nobody else does.
     ``filter``: a rule over fields of items, the person and the context, as `expressions` reads it; an item of which it
     is not true is not shown.
     ``after``: an offset of the log (`Receipt.as_of`) that the list has to know; one that does not is refused.
@@ -116,8 +164,18 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     where: tuple[Condition, ...] = ()
     filter: str | None = None
     seen: Literal["ever", "allow"] | float | None = None
+    policy: Policy | None = None
+    track: bool | None = None
     explain_removed: bool = False
     after: int | None = None
+
+
+class Sponsorship(Struct, kw_only=True):
+    """What a sponsored place was won with: the bid, the probability of the action, and the price of one action."""
+
+    bid: float
+    probability: float
+    price: float
 
 
 class Candidate(Struct, kw_only=True, omit_defaults=True):
@@ -127,6 +185,7 @@ class Candidate(Struct, kw_only=True, omit_defaults=True):
     ``probabilities``: of each action, should the person turn to this item; ``rating``: the value that the person would
     give it. Both only of people, and only where the version in use has learned them; where none has learned ratings,
     those of given items (`Engine.rank`) are foretold by people who rated alike, if anybody rated anything.
+    ``placed``: that it stands here by the policy and not by its score alone.
     """
 
     item: str
@@ -137,6 +196,8 @@ class Candidate(Struct, kw_only=True, omit_defaults=True):
     removed: str | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     rating: float | None = None
+    placed: Literal["pinned", "promoted", "sponsored"] | None = None
+    sponsorship: Sponsorship | None = None
 
 
 class Slate(Struct, kw_only=True, omit_defaults=True):
@@ -145,6 +206,7 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
     ``user_as_of`` is the offset of the newest event of this very person (0: none known).
     ``retrieved`` = len(kept) + len(removed), before the cut to ``limit``.
     ``notes``: what looks like a mistake in the question, which was answered all the same.
+    ``id``: of a list that counts as shown, by which it is found again (`Engine.slate`).
     """
 
     items: list[Candidate]
@@ -156,6 +218,31 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
     retrieved: int = 0
     removed: list[Candidate] | None = None
     notes: list[str] = field(default_factory=list)
+    id: str | None = None
+
+
+class Done(Struct, kw_only=True):
+    """What was done with an item of a slate: the first time of each action, and what it is worth (its weight)."""
+
+    item: str
+    place: int
+    actions: dict[str, float]
+    reward: float
+
+
+class Feedback(Struct, kw_only=True):
+    """A slate as it was shown, the question it answered, and what was done about it.
+
+    ``until``: what is done by then belongs to it; ``settled``: nothing will be added any more. ``place`` in ``done``
+    counts from 1. ``reward`` is the sum over its items.
+    """
+
+    slate: Slate
+    query: Query
+    done: list[Done]
+    reward: float
+    until: float
+    settled: bool
 
 
 class Refusal(Struct, kw_only=True):

@@ -11,8 +11,12 @@
     POST /v1/rank        these items, in this person's order
     GET  /v1/search      what the words name or mean, in this person's order
     GET  /v1/similar     what is like this item
-    GET  /health/ready   whether it answers, and as of when
+    GET  /v1/slates/ID   a list as it was shown, and what was done about it
+    GET  /v1/feedback    what people do about lists, by version and source
+    GET  /health/ready   whether it answers, and as of when; /health/live: whether the process does
+    GET  /metrics        what there is to watch, for Prometheus
     GET  /docs           all of this, rendered
+    GET  /penchant.js    what a page in a browser loads (`serving.script`)
 
 Notable: one process, one event loop; the engine works in threads of its own (`serving.threads`). The server answers
 before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder
@@ -23,13 +27,14 @@ Does not know: what an event does, how a list is made, or who runs it (`serving.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from litestar import Litestar, Router, delete, get, post, put
+from litestar import Litestar, Response, Router, delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
@@ -37,16 +42,23 @@ from msgspec import Struct
 
 from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
+from penchant.evaluation.live import LiveReport, report
 from penchant.pipeline.filters import parse
-from penchant.serving import amending, bodies, pages, problems, streaming
+from penchant.serving import amending, bodies, pages, problems, streaming, telemetry
 from penchant.serving.calls import Answer, Call, Id
 from penchant.serving.calls import ingest as _ingest
 from penchant.serving.calls import name_in as _name
 from penchant.serving.calls import threads_of as _threads
-from penchant.types import Event, Item, Page, Profile, Query, Receipt, Slate
+from penchant.serving.requests import Requests
+from penchant.serving.script import send_script
+from penchant.serving.threads import Threads
+from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
+_KEY, _KEYED = "key", ("/v1/events", "/v1/recommend")  # a browser's beacon has no headers; not read yet
+
+T = TypeVar("T", bound=Struct)
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
 User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
 Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
@@ -60,6 +72,7 @@ Seen = Annotated[
     str | None, Parameter(description="what to hide: `ever` seen, `allow` all, or seen in so many seconds")
 ]
 After = Annotated[int | None, Parameter(ge=0, description="`as_of` of a receipt: the answer knows it, or is a 503")]
+Dial = Annotated[float | None, Parameter(ge=0, le=1, description="0 to 1; docs/policies.md. POST for a whole policy")]
 Time = Annotated[float | None, Parameter(ge=0, le=_LAST_SECOND, description="the moment of asking, Unix seconds")]
 
 
@@ -84,6 +97,13 @@ class Health(Struct, kw_only=True):
     warnings: list[str]
 
 
+class Life(Struct, kw_only=True):
+    """``ready``: whether the data folder is open, so that lists are answered."""
+
+    penchant: str
+    ready: bool
+
+
 # -- the addresses -----------------------------------------------------------------------------------------------------
 
 
@@ -98,7 +118,7 @@ async def send_events(
     Once answered, it is durable and every list knows it. In a list, what is not valid is refused one by one and the
     rest is taken. With `recommend`, the answer brings the person's fresh list as `slate`.
     """
-    sent = bodies.EVENTS.read(await request.body())
+    sent = await _sent(request, bodies.EVENTS)
     receipt = await _ingest(request, sent, sent.things)
     if recommend is None:
         return Answer(receipt)
@@ -108,7 +128,7 @@ async def send_events(
 @put("/items")
 async def send_items(request: Call) -> ASGIApp:
     """Send items, one or a list; sent again, an item is replaced. Each can be recommended within a second."""
-    sent = bodies.ITEMS.read(await request.body())
+    sent = await _sent(request, bodies.ITEMS)
     return Answer(await _ingest(request, sent, [item.event() for item in sent.things]))
 
 
@@ -140,7 +160,7 @@ async def remove_item(request: Call, id: Id) -> ASGIApp:
 @put("/users")
 async def send_users(request: Call) -> ASGIApp:
     """Send profiles, one or a list; sent again, a profile is replaced."""
-    sent = bodies.PROFILES.read(await request.body())
+    sent = await _sent(request, bodies.PROFILES)
     return Answer(await _ingest(request, sent, [profile.event() for profile in sent.things]))
 
 
@@ -166,6 +186,8 @@ async def recommend(
     filter: Filter = None,
     seen: Seen = None,
     time: Time = None,
+    diversity: Dial = None,
+    stability: Dial = None,
     removed: Annotated[bool, Parameter(description="also say what was removed, and why")] = False,
     after: After = None,
 ) -> ASGIApp:
@@ -173,6 +195,9 @@ async def recommend(
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=time)
     query.explain_removed, query.after = removed, after
+    query.explain_removed = removed
+    if diversity is not None or stability is not None:
+        query.policy = Policy(diversity=diversity, stability=stability)
     return Answer(await _threads(request).recommend(query))
 
 
@@ -219,6 +244,23 @@ async def similar(
     return Answer(await _threads(request).similar(item, query))
 
 
+@get("/slates/{id:str}")
+async def read_slate(
+    request: Call, id: Annotated[str, Parameter(description="`id` of a list that was answered")]
+) -> ASGIApp:
+    """A list as it was shown, the question it answered, and what was done about it since."""
+    return Answer(await _threads(request).read(_threads(request).engine.slate, id))
+
+
+@get("/feedback")
+async def feedback(
+    request: Call,
+    hours: Annotated[float, Parameter(gt=0, le=8760, description="how far back, by whole hours")] = 24.0,
+) -> ASGIApp:
+    """What people do about lists: click rate, conversion, NDCG of what was shown, coverage; by version and source."""
+    return Answer(await _threads(request).read(report, _threads(request).engine, hours))
+
+
 @get("/health/ready")
 async def ready(request: Call) -> ASGIApp:
     """Whether it answers, and as of when. 503 while the data folder is being opened."""
@@ -237,7 +279,36 @@ async def ready(request: Call) -> ASGIApp:
     )
 
 
+@get("/health/live")
+async def live(request: Call) -> ASGIApp:
+    """Whether the process answers; also while the data folder is being opened. 503: it must be started again."""
+    threads: Threads | None = request.app.state.threads
+    if threads is not None and not threads.alive:
+        raise Unavailable("a thread of the server has ended.", way_out="Start the server again; its log says why.")
+    return Answer(Life(penchant=__version__, ready=threads is not None))
+
+
+@get("/metrics", include_in_schema=False)
+async def metrics(request: Call) -> Response[bytes]:
+    """What there is to watch, in Prometheus' text format; docs/operations.md says what each is."""
+    state = request.app.state
+    text = await asyncio.to_thread(telemetry.text, state.requests, state.threads)
+    return Response(text, media_type=telemetry.CONTENT_TYPE)
+
+
 # -- what they share ---------------------------------------------------------------------------------------------------
+
+
+async def _sent(request: Call, reader: bodies.Reader[T]) -> bodies.Sent[T]:
+    """What a body brings; what of it cannot be read at all is counted with what is refused."""
+    measures = _threads(request).measures
+    try:
+        sent = reader.read(await request.body())
+    except InvalidInput:
+        measures.refused += 1
+        raise
+    measures.refused += len(sent.refused)
+    return sent
 
 
 async def _with_list(request: Call, receipt: Receipt, query: Query) -> Acknowledged:
@@ -283,7 +354,7 @@ async def _refuse_unknown(request: Call) -> None:
         return
     known = _parameters(request.route_handler)
     for name, value in request.query_params.items():
-        if name not in known:
+        if name not in known and not (name == _KEY and request.url.path in _KEYED):
             raise InvalidInput(
                 "is not a parameter of this address.",
                 field=name,
@@ -316,7 +387,12 @@ _DESCRIBED = {
     "DELETE /v1/users/{id}": pages.Described(f"{_HERE}/v1/users/ann' -X DELETE", Receipt, pages.RECEIPT),
     "GET /v1/recommend": pages.Described(f"{_HERE}/v1/recommend?user=ann&where=genres=Horror'", Slate, pages.SLATE),
     "POST /v1/recommend": pages.Described(
-        f"{_HERE}/v1/recommend' -d '{json.dumps(pages.ASKED)}'", Slate, pages.SLATE, Query, (pages.ASKED,), listed=False
+        f"{_HERE}/v1/recommend' -d '{json.dumps(pages.ASKED)}'",
+        Slate,
+        pages.SLATE,
+        Query,
+        (pages.ASKED, pages.ARRANGED),
+        listed=False,
     ),
     "POST /v1/rank": pages.Described(
         f"{_HERE}/v1/rank' -d '{json.dumps(pages.RANKED)}'",
@@ -328,6 +404,9 @@ _DESCRIBED = {
     ),
     "GET /v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, pages.SLATE),
     "GET /v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, pages.SLATE),
+    "GET /v1/slates/{id}": pages.Described(f"{_HERE}/v1/slates/{pages.SLATE['id']}'", Feedback, pages.FEEDBACK),
+    "GET /v1/feedback": pages.Described(f"{_HERE}/v1/feedback?hours=24'", LiveReport, pages.LIVE),
+    "GET /health/live": pages.Described(f"{_HERE}/health/live'", Life, {"penchant": __version__, "ready": True}),
     "GET /health/ready": pages.Described(f"{_HERE}/health/ready'", Health, pages.HEALTH),
 }
 
@@ -336,26 +415,18 @@ _DESCRIBED = {
 
 
 def application() -> Litestar:
-    """The application; it answers 503 until `state.threads` is set."""
+    """The application; but for its life and metrics, it answers 503 until `state.threads` is set."""
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
-    verbs = [
-        send_events,
-        *catalogue,
-        *amending.HANDLERS,
-        recommend,
-        streaming.stream,
-        recommend_as_asked,
-        rank,
-        search,
-        similar,
-    ]
+    asking = [recommend, streaming.stream, recommend_as_asked, rank, search, similar]
+    verbs = [send_events, *catalogue, *amending.HANDLERS, *asking, read_slate, feedback]
     app = Litestar(
-        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
+        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready, live, metrics, send_script],
         exception_handlers=problems.HANDLERS,
         openapi_config=pages.config(),
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )
     app.state.threads = None
+    app.asgi_handler = app.state.requests = Requests(app.asgi_handler)
     pages.describe(app, _DESCRIBED)
     return app

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from penchant.engine import Batch
-from penchant.errors import Unavailable
+from penchant.errors import Overloaded, Unavailable
 from penchant.storage.event_log import EventLog, Logged
 
 MOST = 1_000
+_RETRY_SECONDS = 10
 _OF_NOBODY = ("item", "impression")  # they change nobody's list by themselves
 
 Key = str | int
@@ -60,12 +61,13 @@ class Listeners:
 
     @contextmanager
     def open(self, user: str) -> Iterator[Listener]:
-        """Listen for a person, who may be unknown yet. Raises Unavailable where too many listen, or after `close`."""
+        """Listen for a person, who may be unknown yet. Raises Overloaded, or Unavailable after `close`."""
         if self._closed:
             raise Unavailable("the server is stopping.", way_out="Open it again when it is back.")
         if self._count >= self.most:
             way_out = "Close one, or ask for lists by /v1/recommend."
-            raise Unavailable("too many streams are open.", field="streams", value=self._count, way_out=way_out)
+            what = "too many streams are open."
+            raise Overloaded(what, retry_after=_RETRY_SECONDS, field="streams", value=self._count, way_out=way_out)
         listener = Listener(user)
         self._count += 1
         self._enter(listener)

@@ -31,7 +31,10 @@ from penchant.serving.problems import MEDIA_TYPE, Problem
 from penchant.types import Event
 
 _COMPONENT = "#/components/schemas/{name}"
-_ERRORS = "400 not JSON; 404 not there; 405; 413 too large; 422 not valid; 503 opening, stopping or full (Retry-After)"
+_ERRORS = (
+    "400 not JSON; 404 not there; 405; 413 too large; 422 not valid; 429 too much waits (Retry-After); "
+    "503 opening or stopping (Retry-After); 507 a ceiling is reached"
+)
 HERE = "curl 'http://127.0.0.1:7461"
 SLATE = {
     "items": [
@@ -48,6 +51,35 @@ SLATE = {
     "user": "ann",
     "user_as_of": 4181,
     "retrieved": 312,
+    "id": "19b7700000000000",
+}
+FEEDBACK = {
+    "slate": SLATE,
+    "query": {"user": "ann", "time": 1767225600.0, "limit": 10, "track": True},
+    "done": [{"item": "aliens", "place": 1, "actions": {"click": 1767225612.5}, "reward": 1.0}],
+    "reward": 1.0,
+    "until": 1767227400.0,
+    "settled": False,
+}
+LIVE = {
+    "hours": 24.0,
+    "waiting": 812,
+    "unjoined": 0,
+    "live": [
+        {
+            "version": "v0",
+            "slates": 5210,
+            "items": 52100,
+            "clicks": 1875,
+            "conversions": 102,
+            "ctr": 0.036,
+            "ctr_interval": [0.0344, 0.0376],
+            "conversion": 0.00196,
+            "reward": 0.0371,
+            "ndcg": 0.612,
+            "coverage": 0.41,
+        }
+    ],
 }
 RECEIPT = {"accepted": 1, "as_of": 4181, "ids": ["6f1c2a-17"]}
 HEALTH = {
@@ -63,6 +95,16 @@ CLICK = {"user": "ann", "action": "click", "item": "alien"}
 SPOKEN = {"user": "ann", "action": "search", "words": "a quiet film about space"}
 ALIEN = {"id": "alien", "fields": {"title": "Alien", "genres": ["Horror", "Sci-Fi"], "year": 1979}}
 ASKED = {"user": "ann", "context": {"device": "tv"}, "filter": 'year < 2000 and "Horror" in genres and not seen(30d)'}
+ARRANGED = {
+    "user": "ann",
+    "policy": {
+        "diversity": 0.3,
+        "caps": {"genres": 3},
+        "pins": [{"item": "alien", "slot": 1}],
+        "promotions": [{"filter": "year > 1985", "boost": 0.5, "at_least": 1}],
+        "sponsored": {"slots": [3], "bids": {"aliens": 0.8}},
+    },
+}
 RANKED = {"user": "ann", "items": ["alien", "aliens"]}
 ANN = {"id": "ann", "fields": {"age": 34, "speaks": ["en", "fr"]}}
 _PROBLEM = {
@@ -73,6 +115,7 @@ _PROBLEM = {
     "field": "action",
     "value": "'clik'",
     "way_out": "Use one of click, rate, play, or add [actions.NAME] to penchant.toml.",
+    "request": "9f1c02ab-17",
 }
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430 }
@@ -170,7 +213,8 @@ class _Page(OpenAPIRenderPlugin):
         ]
         head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{info['title']}</title><style>{_STYLE}</style>"
         intro = f"<h1>{info['title']} {info['version']}</h1><p>{escape(info['description'])} "
-        links = "<a href=/docs/openapi.json>OpenAPI document</a>, <a href=/health/ready>state</a></p>"
+        links = "<a href=/docs/openapi.json>OpenAPI document</a>, <a href=/health/ready>state</a>, "
+        links += "<a href=/metrics>metrics</a></p>"
         body = "".join(part for name, operation in operations for part in _section(name, operation))
         return f"{head}{intro}{links}{body}{_problem()}</html>".encode()
 

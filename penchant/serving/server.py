@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+import os
 import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,15 +23,18 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
 
+from penchant import __version__
 from penchant.config import Settings, load_settings
 from penchant.engine import Engine
-from penchant.errors import Unavailable
+from penchant.errors import PenchantError, Unavailable
+from penchant.serving import logs
 from penchant.serving.http import application
 from penchant.serving.threads import Threads
 
 _SWITCH_SECONDS = 0.0005
 _GRACE_SECONDS = 5.0  # for callers to take the answers that were begun; one that reads no more would hold up the end
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
+_log = logging.getLogger("penchant")
 
 
 def serve(folder: str | Path, *, announce: Callable[[Engine], None] | None = None, **flags: Any) -> None:
@@ -39,6 +45,8 @@ def serve(folder: str | Path, *, announce: Callable[[Engine], None] | None = Non
     """
     settings = load_settings(Path(folder), **flags)
     address = _free(settings)
+    logs.configure(settings.log_format, settings.log_level)
+    _log.info("start", extra=_beginning(settings) | {"folder": str(folder)})
     # A thread that wants the interpreter while another computes gets it after this long; 5 ms would be most of an
     # answer's time.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -52,17 +60,24 @@ async def _serve(
     server, told = _server(app, address), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
+    logs.tell_of_tasks(asyncio.get_running_loop())
     running = asyncio.create_task(server.serve())
+    start = time.monotonic()
     try:
         engine = await asyncio.to_thread(Engine.open, folder, **flags)
         app.state.threads = threads = Threads(engine)
         threads.listeners.most = min(threads.listeners.most, server.backpressure // 2)  # others want to be answered too
         engine.follow_versions()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
+        opened = {"seconds": round(time.monotonic() - start, 3), "warnings": len(engine.warnings)}
+        _log.info("ready", extra=_standing(engine) | opened)
         announce(engine)
         await asyncio.wait([running, asyncio.ensure_future(told.wait())], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running  # it ended by itself, and says why
+    except PenchantError as error:
+        _log.error("the data folder could not be opened", extra={"reason": str(error)})
+        raise
     finally:
         await _stop(server, running, app.state.threads)
         await _close(app.state.threads)
@@ -77,9 +92,23 @@ async def _stop(server: Server, running: asyncio.Task[None], threads: Threads | 
 
 
 async def _close(threads: Threads | None) -> None:
-    if threads is not None:
-        await threads.close()
-        await asyncio.to_thread(threads.engine.close)
+    if threads is None:
+        _log.info("stop")
+        return
+    await threads.close()
+    await asyncio.to_thread(threads.engine.close)
+    _log.info("stop", extra=_standing(threads.engine))
+
+
+def _beginning(settings: Settings) -> dict[str, object]:
+    about = {name: getattr(settings, name) for name in ("host", "port", "durability")}
+    return about | {"pid": os.getpid(), "penchant": __version__}
+
+
+def _standing(engine: Engine) -> dict[str, object]:
+    parts = engine.parts
+    items = int(parts.index.known.sum())
+    return {"as_of": parts.as_of, "items": items, "people": len(parts.log.people), "version": parts.version.name}
 
 
 def _server(app: Litestar, address: tuple[str, int]) -> Server:

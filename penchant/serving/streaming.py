@@ -86,15 +86,15 @@ class Stream:
         await _send(send, b"", more=False)
 
     async def _follow(self, listener: Listener, slate: Slate | None, send: Send) -> None:
-        shown: list[str] | None = None
+        shown: list[str] = []
         while not listener.ended:
-            if slate is not None and (items := [one.item for one in slate.items]) != shown:
+            if slate is not None:
                 await _send(send, _message(slate))
-                shown = items
+                shown = _names(slate)
             await asyncio.sleep(APART)
             while not await listener.called(HEARTBEAT):
                 await _send(send, _BEAT)
-            slate = None if listener.ended else await self._next(listener)
+            slate = None if listener.ended else await self._next(listener, shown)
 
     async def _first(self) -> Slate:
         try:
@@ -105,10 +105,12 @@ class Stream:
             way_out = "Open the stream anew, without it."
             raise Unavailable(error.what, field=_LAST, value=self._query.after, way_out=way_out) from None
 
-    async def _next(self, listener: Listener) -> Slate | None:
-        """The list as it is now; where too many others wait for theirs, none yet."""
+    async def _next(self, listener: Listener, shown: list[str]) -> Slate | None:
+        """The list, where it is another than was shown; only then it counts as shown itself. Others may go first."""
+        query = structs.replace(self._query, after=None)
         try:
-            return await self._threads.recommend(structs.replace(self._query, after=None))
+            looked_at = await self._threads.recommend(structs.replace(query, track=False))
+            return None if _names(looked_at) == shown else await self._threads.recommend(query)
         except Unavailable:
             listener.call()  # look again
             return None
@@ -122,6 +124,10 @@ async def _end_when_gone(receive: Receive, listener: Listener) -> None:
 
 async def _send(send: Send, body: bytes, more: bool = True) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _names(slate: Slate) -> list[str]:
+    return [one.item for one in slate.items]
 
 
 def _message(slate: Slate) -> bytes:

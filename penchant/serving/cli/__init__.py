@@ -24,6 +24,7 @@ from penchant.serving.cli import (
     evaluating,
     examining,
     importing,
+    keeping,
     modelling,
     replaying,
     running,
@@ -70,6 +71,8 @@ app.command()(evaluating.evaluate)
 app.command()(training.train)
 app.add_typer(modelling.app, name="model")
 app.command()(running.serve)
+app.command()(keeping.backup)
+app.command()(keeping.restore)
 
 
 def main() -> None:
