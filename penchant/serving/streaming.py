@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Annotated
 
 import msgspec
@@ -27,6 +28,7 @@ from penchant.pipeline.filters import parse
 from penchant.serving import pages
 from penchant.serving.calls import Call, threads_of
 from penchant.serving.listening import Listener
+from penchant.serving.requests import TIMED_UPTO
 from penchant.serving.threads import Threads
 from penchant.types import Query, Slate
 
@@ -77,6 +79,7 @@ class Stream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._threads.listeners.open(self._query.user or "") as listener:
             slate = await self._first()
+            scope["state"][TIMED_UPTO] = time.perf_counter()
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             gone = asyncio.create_task(_end_when_gone(receive, listener))
             try:

@@ -17,6 +17,7 @@ from penchant import Event, Query
 from penchant.engine import Engine
 from penchant.serving import listening, streaming
 from penchant.serving import threads as serving_threads
+from penchant.serving.requests import TIMED_UPTO, Requests
 from penchant.serving.streaming import Stream
 from penchant.serving.threads import Threads
 from tests.conftest import NOW, circle, click
@@ -66,7 +67,7 @@ def read(message: str) -> dict[str, Any]:
 @asynccontextmanager
 async def heard(threads: Threads, user: str, **more: Any) -> AsyncIterator[Ear]:
     ear, stream = Ear(), Stream(threads, Query(user=user, **more))
-    running = asyncio.create_task(stream({}, ear.receive, ear.send))  # type: ignore[arg-type]
+    running = asyncio.create_task(stream({"state": {}}, ear.receive, ear.send))  # type: ignore[arg-type]
     try:
         yield ear
     finally:
@@ -246,6 +247,26 @@ def test_a_stream_ends_when_the_server_does(engine: Engine) -> None:
             await threads.close()
             while not ear.ended:
                 await asyncio.sleep(0.001)
+
+    run(engine, scenario)
+
+
+def test_a_stream_is_timed_up_to_its_first_list(engine: Engine) -> None:
+    async def scenario(threads: Threads) -> None:
+        ear, stream = Ear(), Stream(threads, Query(user="ann"))
+
+        async def long_ago(scope: Any, receive: Any, send: Any) -> None:
+            await stream(scope, receive, send)
+            scope["state"][TIMED_UPTO] -= 1e6  # the clock that is read, told from every other
+
+        requests = Requests(long_ago)
+        scope = {"state": {}, "headers": [], "method": "GET", "path_template": "/v1/recommend/stream"}
+        running = asyncio.create_task(requests(scope, ear.receive, ear.send))  # type: ignore[arg-type]
+        await ear.slate()
+        ear.leave()
+        await running
+        (timed,) = requests.seconds.values()
+        assert -1e6 < timed.sum < -1e6 + _PATIENCE
 
     run(engine, scenario)
 
