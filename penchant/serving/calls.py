@@ -26,6 +26,14 @@ _encoder = msgspec.json.Encoder()
 
 Call = Request[Any, Any, Any]
 Id = Annotated[str, Parameter(description="the id, as it was sent; `%2F` for a slash where it begins or ends with one")]
+Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
+Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
+Filter = Annotated[
+    str | None,
+    Parameter(
+        description='a rule that must be true of what is shown: `price < 50 and "drama" in genres`; docs/rules.md'
+    ),
+]
 
 
 class Answer:

@@ -45,7 +45,7 @@ from penchant.errors import InvalidInput, Unavailable
 from penchant.evaluation.live import LiveReport, report
 from penchant.pipeline.filters import parse
 from penchant.serving import amending, bodies, pages, problems, streaming, telemetry
-from penchant.serving.calls import Answer, Call, Id
+from penchant.serving.calls import Answer, Call, Filter, Id, Limit, Where
 from penchant.serving.calls import ingest as _ingest
 from penchant.serving.calls import name_in as _name
 from penchant.serving.calls import threads_of as _threads
@@ -59,15 +59,7 @@ _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
 _KEY, _KEYED = "key", ("/v1/events", "/v1/recommend")  # a browser's beacon has no headers; not read yet
 
 T = TypeVar("T", bound=Struct)
-Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
 User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
-Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
-Filter = Annotated[
-    str | None,
-    Parameter(
-        description='a rule that must be true of what is shown: `price < 50 and "drama" in genres`; docs/rules.md'
-    ),
-]
 Seen = Annotated[
     str | None, Parameter(description="what to hide: `ever` seen, `allow` all, or seen in so many seconds")
 ]

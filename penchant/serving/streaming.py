@@ -26,7 +26,7 @@ from msgspec import structs
 from penchant.errors import InvalidInput, Unavailable
 from penchant.pipeline.filters import parse
 from penchant.serving import pages
-from penchant.serving.calls import Call, threads_of
+from penchant.serving.calls import Call, Filter, Limit, Where, threads_of
 from penchant.serving.listening import Listener
 from penchant.serving.requests import TIMED_UPTO
 from penchant.serving.threads import Threads
@@ -48,11 +48,9 @@ _BEAT = b":\n\n"
 async def stream(
     request: Call,
     user: Annotated[str, Parameter(description="whose list")],
-    limit: Annotated[int, Parameter(ge=1, le=1000, description="how many items")] = 10,
-    where: Annotated[
-        list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")
-    ] = None,
-    filter: Annotated[str | None, Parameter(description="a rule that must be true of what is shown")] = None,
+    limit: Limit = 10,
+    where: Where = None,
+    filter: Filter = None,
 ) -> ASGIApp:
     """This person's list now, and again when an event has changed it: server-sent events, `slate` by `slate`.
 
