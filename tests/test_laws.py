@@ -364,7 +364,6 @@ def test_a_life_with_closings_and_kills_equals_one_without(
                 engine.write([engine.accept(batch)])
             else:
                 engine.ingest(batch)
-            engine.wait_for_items()  # a text unread at a kill is read from the catalogue, which may be newer
             if end == "snapshot":
                 engine.snapshot()
             elif end == "close":
