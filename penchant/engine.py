@@ -65,6 +65,7 @@ class Engine:
         self._unwritten: str | None = None
         self.tracks = False  # whether lists of the present moment count as shown, where the query does not say
         self.snapshot_failures = 0
+        self.heard: Callable[[Sequence[Logged]], None] = _say_nothing  # of events that another process wrote
         self._follower: Follower | None = None
 
     @classmethod
@@ -154,6 +155,7 @@ class Engine:
             if self.parts.log.read_on():
                 for logged in self.parts.log.replay(self.parts.as_of, self.parts.log.end):
                     self._take(logged)
+                    self.heard(logged)
             if self._since_snapshot >= self.parts.settings.snapshot_every:
                 self._try_snapshot()
 
@@ -192,6 +194,7 @@ class Engine:
         All of them are kept that are available and meet the query's conditions; its limit does not count. Of policies,
         the query's own diversity and stability are followed.
         """
+        self.follow()
         asked = query.policy
         if len(items) > _LONGEST:
             raise InvalidInput(
@@ -199,7 +202,6 @@ class Engine:
             )
         query = structs.replace(self._checked(structs.replace(query, limit=max(len(items), 1))), seen="allow")
         query.policy = policies.for_ranking(asked)
-        self.follow()
         with self.lock:
             numbers = np.array([self._item(item) for item in items], np.int64)
             person, vector = self._vector(query)
@@ -228,8 +230,8 @@ class Engine:
 
     def similar(self, item: str, query: Query | None = None) -> Slate:
         """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""
-        query = self._checked(query or Query())
         self.follow()
+        query = self._checked(query or Query())
         with self.lock:
             person = self._person(query.user)
             ranked = listing.like_item(self.parts, query, person, self._item(item))
@@ -237,11 +239,11 @@ class Engine:
 
     def search(self, query: Query) -> Slate:
         """Items that the words name or mean, ordered for this person."""
+        self.follow()
         query = self._checked(query)
         if not (query.words or "").strip():
             raise InvalidInput("a search needs words.", field="words", value=query.words, way_out="Send `words`.")
         self.parts.words.read([query.words or ""])
-        self.follow()
         with self.lock:
             person, vector = self._vector(query)
             return listing.slate(self.parts, query, person, listing.matching(self.parts, query, person, vector))
@@ -282,6 +284,8 @@ class Engine:
                 value=query.seen,
                 way_out="Send `ever`, `allow`, or seconds.",
             )
+        if query.after is not None:
+            self._check_after(query.after)
         if query.filter is not None:
             expressions.parse(query.filter)  # what cannot be read is refused before anything waits
         return self._completed(query)
@@ -295,6 +299,19 @@ class Engine:
             tracked = self.tracks if query.track is None else query.track
             return structs.replace(query, time=self._clock.now(), policy=policy, track=tracked)
         return query if policy is query.policy else structs.replace(query, policy=policy)
+
+    def _check_after(self, after: int) -> None:
+        if after < 0:
+            raise InvalidInput(
+                "is no offset of a log.", field="after", value=after, way_out="Send the `as_of` of a receipt."
+            )
+        if after > self.parts.as_of:
+            raise Unavailable(
+                f"the log is taken in up to {self.parts.as_of} only.",
+                field="after",
+                value=after,
+                way_out="Ask again in a second, or without `after`; it is the `as_of` of a receipt from this log.",
+            )
 
     def _person(self, name: str | None) -> int:
         return self.parts.log.person(self.parts.log.people.get(name)) if name is not None else -1
@@ -401,6 +418,10 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _say_nothing(logged: Sequence[Logged]) -> None:
+    """Where nobody listens."""
 
 
 def _receipt(batch: Batch, as_of: int, late: set[int], erased: dict[int, Erased]) -> Receipt:

@@ -1,8 +1,8 @@
 """What an event of each kind does to everything that is derived from the log.
 
 interaction  states and counts, many at once
-item         catalogue, columns, and a text for the language model to read
-user         the profile
+item         catalogue, columns, and a text for the language model to read; a patch changes what stands there, if any
+user         the profile; a patch changes what stands there, if nothing then {}
 retraction, alias, erasure   two verbs: take the person's old history out, put the new one in
 
 A person's share of states and counts is a function of that person's events, which is why the two verbs are enough.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from penchant.parts import Parts
 from penchant.pipeline.state import KEPT, Interactions
 from penchant.storage.counts import Met
 from penchant.storage.event_log import History, Logged
+from penchant.storage.patches import merged
 from penchant.types import Erased, Event, Refusal
 
 _WAYS_OUT = {
@@ -105,19 +107,18 @@ def _without_repeats(group: Sequence[Logged]) -> Iterator[list[Logged]]:
 
 
 def _put(parts: Parts, group: Sequence[Logged]) -> None:
-    sent = [parts.row(one) for one in group if not one.event.removed]
+    sent = [row for one in group if not one.event.removed and (row := parts.row(one)) is not None]
     gone = [one.item for one in group if one.event.removed]
     parts.settle(gone)  # people acted on it: their states need its vector when its text is gone
-    parts.catalogue.put(sent)
-    for item in gone:
-        parts.catalogue.remove(item)
+    parts.catalogue.put(sent, group[0].offset)
+    parts.catalogue.remove(gone, group[0].offset)
     parts.offer(sent, gone)
     parts.texts.submit(sent)
 
 
 def _amend(parts: Parts, one: Logged) -> None:
     if one.event.kind == "user":
-        parts.catalogue.put_profile(one.person, {} if one.event.removed else one.event.fields)
+        parts.catalogue.put_profile(one.person, _profile(parts, one), one.offset)
     elif one.event.kind == "retraction":
         _swap(parts, one, [one.person])
     elif one.event.kind == "alias":
@@ -129,12 +130,18 @@ def _amend(parts: Parts, one: Logged) -> None:
         parts.showing.told(parts.log.person(one.person), one.event.slate, one.event.time or 0.0)
 
 
+def _profile(parts: Parts, one: Logged) -> dict[str, Any]:
+    if one.event.removed:
+        return {}
+    return dict(merged(parts.catalogue.profile(one.person) if one.event.patch else {}, one.event.fields))
+
+
 def _join_profiles(parts: Parts, one: Logged) -> None:
     """What the person said of itself stands before what was said of the session."""
     session = parts.catalogue.profile(one.target)
     if session:
-        parts.catalogue.put_profile(one.person, session | parts.catalogue.profile(one.person))
-        parts.catalogue.forget(one.target)
+        parts.catalogue.put_profile(one.person, session | parts.catalogue.profile(one.person), one.offset)
+        parts.catalogue.forget(one.target, one.offset)
 
 
 def _swap(parts: Parts, one: Logged, before: Sequence[int]) -> None:
@@ -164,7 +171,7 @@ def _erase(parts: Parts, one: Logged) -> Erased:
         parts.words.forget(one.erased.offset.tolist())
     if one.person >= 0:
         parts.states.clear(one.person)
-        parts.catalogue.forget(one.person)
+        parts.catalogue.erase(one.person)
         parts.lists.forget(one.person)
     parts.showing.erased(one.person, one.name)
     if not parts.follows:

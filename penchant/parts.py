@@ -39,6 +39,7 @@ from penchant.storage.contexts import Contexts
 from penchant.storage.counts import Counts, Met
 from penchant.storage.event_log import EventLog, History, Logged, only_process
 from penchant.storage.item_index import ItemIndex
+from penchant.storage.patches import patched
 from penchant.storage.state_store import StateStore, drop_snapshots, read_snapshot, write_snapshot
 from penchant.types import Query
 
@@ -302,6 +303,7 @@ class Parts:
 
     def save(self, taken: Taken) -> None:
         write_snapshot(self.folder / "snapshots", taken.as_of, taken.arrays, taken.version)
+        self.catalogue.keep(taken.as_of)
 
     def load(self) -> None:
         """Start from the newest snapshot, if it is of a version that is there and of a log that reaches so far.
@@ -321,12 +323,14 @@ class Parts:
         if found is None or found[0] > self.log.end or not self._starts_under(found[1]):
             return
         self.as_of, _, arrays = found
+        self.catalogue.rewind(self.as_of)
         self.states.store.load(arrays)
         self.counts.load(arrays)
         self.index.load(arrays)
         self.retrieval.came(np.flatnonzero(self.index.known[: self.index.items]))
         never_read = np.flatnonzero((self.index.known == 1) & (self.index.epoch == 0))
-        self.texts.submit(self._as_sent({*never_read.tolist(), *arrays["texts_unread"].tolist()}))
+        unread = {*never_read.tolist(), *arrays["texts_unread"].tolist()}
+        self.texts.submit([row for item in sorted(unread) if (row := self.catalogue.get(item)) is not None])
 
     def _starts_under(self, name: str) -> bool:
         """Whether a snapshot of the version of this name can be started from, under that version if it is another."""
@@ -344,23 +348,26 @@ class Parts:
         self.reset()
         return True
 
-    def _as_sent(self, items: set[int]) -> list[Row]:
-        """Items as they stood at the snapshot; after a kill, the catalogue is ahead of it."""
-        if not items:
-            return []
-        later = self.log.items_sent(self.as_of)
-        rows = [row for row in self.catalogue.rows() if row.item in items - later]
-        return rows + [self.row(self.log.item_as_of(item, self.as_of)) for item in sorted(items & later)]
-
-    def row(self, sent: Logged) -> Row:
-        """An item event as the catalogue keeps it."""
+    def row(self, sent: Logged) -> Row | None:
+        """An item as the catalogue keeps it after an event; None where a patch finds no item."""
         event, item = sent.event, sent.item
-        created = float(self.index.created[item]) if self.index.known[item] else event.time or 0.0
+        if event.patch:
+            before = self.catalogue.get(item)
+            if before is None:
+                return None
+            row = patched(before, event)
+        else:
+            created = float(self.index.created[item]) if self.index.known[item] else event.time or 0.0
+            row = Row(item, event.fields, "", event.vectors, event.available is not False, created)
+        row.text = self._text(row.fields)
+        return row
+
+    def _text(self, fields: dict[str, Any]) -> str:
         try:
-            text = render(self.settings.template, event.fields)
+            return render(self.settings.template, fields)
         except PenchantError as error:
-            self.texts.failure, text = str(error), render("", event.fields)
-        return Row(item, event.fields, text, event.vectors, event.available is not False, created)
+            self.texts.failure = str(error)
+            return render("", fields)
 
     def catch_up(self, take: Callable[[Sequence[Logged]], object]) -> None:
         """Replay what the log holds beyond what is known, through the code that lives it."""
@@ -371,7 +378,7 @@ class Parts:
                 take(batch)
         with self.lock:
             for number in self._forget_the_erased():
-                self.catalogue.forget(number)
+                self.catalogue.erase(number)
             self.counts_changed()
 
     def _forget_the_erased(self) -> list[int]:

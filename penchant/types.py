@@ -21,6 +21,7 @@ class Event(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
     interaction  ``user``, ``action``, and an ``item`` and/or ``words`` (a search, a comment); ``value``, ``context``
     item         ``item`` with ``fields``, ``vectors`` brought by the application, ``available``; or ``removed``
     user         ``user`` with profile ``fields``; or ``removed``
+                 either with ``patch``: only what it names changes (`storage.patches`)
     impression   ``user`` was shown ``slate``
     retraction   the event whose id is ``target`` did not happen
     alias        the anonymous ``session`` is ``user``: from now on both are one person
@@ -43,6 +44,7 @@ class Event(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
     vectors: dict[str, list[float]] = field(default_factory=dict)
     available: bool | None = None
     removed: bool = False
+    patch: bool = False
     slate: list[str] = field(default_factory=list)
     target: str | None = None
     session: str | None = None
@@ -151,6 +153,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     of the present moment, and nobody else does.
     ``filter``: a rule over fields of items, the person and the context, as `expressions` reads it; an item of which it
     is not true is not shown.
+    ``after``: an offset of the log (`Receipt.as_of`) that the list has to know; one that does not is refused.
     """
 
     user: str | None = None
@@ -164,6 +167,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     policy: Policy | None = None
     track: bool | None = None
     explain_removed: bool = False
+    after: int | None = None
 
 
 class Sponsorship(Struct, kw_only=True):

@@ -78,6 +78,11 @@ EVENTS = st.lists(
         st.builds(lambda user: Event(kind="erasure", user=user, time=NOW + 70), st.sampled_from(["ann", "bob", "s1"])),
         st.builds(lambda k: Event(kind="item", item=f"i{k}", removed=True, time=NOW + 80), st.integers(0, 5)),
         st.builds(lambda k: item(f"i{k}", 0.5, k / 9, time=NOW + 90), st.integers(0, 7)),
+        st.builds(
+            lambda k, title: Event(kind="item", item=f"i{k}", patch=True, fields={"title": title}, time=NOW + 95),
+            st.integers(0, 7),
+            st.sampled_from(["other", None]),
+        ),
         st.builds(lambda age: Event(kind="user", user="ann", fields={"age": age}, time=NOW), st.integers(1, 90)),
     ),
     max_size=12,

@@ -62,6 +62,8 @@ class Portrait(NamedTuple):
     audience: dict[str, dict[str, float]]
     lists: dict[str, dict[str, float]]
     ratings: dict[str, dict[str, float]]
+    sent: dict[str, str]
+    profiles: dict[str, str]
 
 
 def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items: Sequence[str] = ITEMS) -> Portrait:
@@ -96,6 +98,11 @@ def portrait(engine: Engine, people: Iterable[str] = (*PEOPLE, *SESSIONS), items
         audience={name: audience(parts, number) for name, number in numbers.items()},
         lists={name: scores(engine, name) for name in (*people, "nobody")},
         ratings={name: foretold(engine, name, numbers) for name in (*people, "nobody")},
+        sent={
+            log.items.name(row.item): repr((row.fields, row.text, row.vectors, row.available, row.created))
+            for row in parts.catalogue.rows()
+        },
+        profiles={name: repr(parts.catalogue.profile(person)) for name, person in persons.items()},
     )
 
 
@@ -150,6 +157,8 @@ def assert_same(one: Portrait, other: Portrait) -> None:
     assert one.neighbours == other.neighbours
     assert one.together == other.together
     assert one.audience == other.audience
+    assert one.sent == other.sent  # to the order of fields, which a text follows
+    assert one.profiles == other.profiles
     for name, popular in other.popular.items():
         assert one.popular[name] == pytest.approx(popular, rel=1e-9, abs=1e-9), name
     for name, expected in other.recent.items():
@@ -197,8 +206,13 @@ def histories(draw: st.DrawFn, *, most: int = 24) -> list[Event]:
     return events
 
 
-_KINDS = (*("click",) * 6, *("rate",) * 3, "words", "both", "burst", "item", "edit", "remove", "double", "retraction",
-          "alias", "erasure", "user", "impression")  # fmt: skip
+_KINDS = (*("click",) * 6, *("rate",) * 3, "words", "both", "burst", "item", "edit", "patch", "patch", "remove",
+          "double", "retraction", "alias", "erasure", "user", "user patch", "impression")  # fmt: skip
+PATCHES = st.dictionaries(
+    st.sampled_from(("title", "turn", "more")),
+    st.sampled_from((None, "words", 7, {"a": 1}, {"a": None, "b": {"c": 2}})),
+    max_size=3,
+)
 
 
 @st.composite
@@ -216,6 +230,10 @@ def _event(draw: st.DrawFn, kind: str, person: str, clock: float, before: list[E
         )
     if kind in ("item", "edit"):
         return angle(name, draw(st.integers(0, 3)))
+    if kind == "patch":
+        moved = {"v": [1.0, 0.0, 0.5]} if draw(st.booleans()) else {}
+        return Event(kind="item", item=name, patch=True, fields=draw(PATCHES), vectors=moved,
+                     available=draw(st.sampled_from((None, True, False))), time=clock)  # fmt: skip
     if kind == "remove":
         return Event(kind="item", item=name, removed=True, time=clock)
     if kind == "double" and before:
@@ -229,6 +247,8 @@ def _event(draw: st.DrawFn, kind: str, person: str, clock: float, before: list[E
         return Event(kind="erasure", user=person, time=clock, id=new_id)
     if kind == "user":
         return Event(kind="user", user=person, fields={"city": "Aachen"}, time=clock, id=new_id)
+    if kind == "user patch":
+        return Event(kind="user", user=person, patch=True, fields=draw(PATCHES), time=clock, id=new_id)
     if kind == "impression":
         return Event(kind="impression", user=person, slate=[name], time=clock, id=new_id)
     return click(person, name, time, action=action, id=new_id)
@@ -344,7 +364,6 @@ def test_a_life_with_closings_and_kills_equals_one_without(
                 engine.write([engine.accept(batch)])
             else:
                 engine.ingest(batch)
-            engine.wait_for_items()  # a text unread at a kill is read from the catalogue, which may be newer
             if end == "snapshot":
                 engine.snapshot()
             elif end == "close":
@@ -361,7 +380,7 @@ def test_a_life_with_closings_and_kills_equals_one_without(
 def test_rebuilding_leaves_the_catalogue_without_what_the_log_does_not_hold(open_engine: OpenEngine) -> None:
     engine = open_engine()
     engine.ingest([angle("i0"), angle("i1"), Event(kind="item", item="i1", removed=True, time=NOW)])
-    engine.parts.catalogue.put_profile(7, {"left": "over"})
+    engine.parts.catalogue.put_profile(7, {"left": "over"}, 1)
     engine.rebuild()
     assert engine.parts.catalogue.profile(7) == {}
     assert [engine.parts.log.items.name(row.item) for row in engine.parts.catalogue.rows()] == ["i0"]

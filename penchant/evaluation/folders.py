@@ -21,6 +21,7 @@ from penchant.engine import Engine
 from penchant.errors import InvalidInput
 from penchant.evaluation.protocols import in_time
 from penchant.storage.event_log import EventLog
+from penchant.storage.patches import whole
 from penchant.types import Event
 
 _BATCH = 2000
@@ -86,7 +87,7 @@ def _logged(folder: Path) -> tuple[list[Event], list[Event]]:
         logged = [one for batch in log.replay() for one in batch]
     finally:
         log.close()
-    items = [one.event for one in logged if one.event.kind == "item"]
+    items = [one.event for one in whole(one for one in logged if one.event.kind == "item")]
     return items, [one.event for one in logged if one.event.kind == "interaction" and one.offset not in retracted]
 
 

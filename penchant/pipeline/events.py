@@ -50,6 +50,7 @@ def checked(event: Event, now: float, settings: Settings) -> Event:
     for name in ("id", "user", "item", "session", "target", "action"):
         _check_name(name, getattr(event, name))
     _check_numbers(event)
+    _check_patch(event)
     _CHECKS[event.kind](event, settings)
     _check_size(event, settings.max_field_bytes)
     if event.fields:  # a tuple becomes the list that the log gives back
@@ -115,6 +116,16 @@ def _check_numbers(event: Event) -> None:
                 value=vector,
                 way_out="Send finite numbers, or leave the vector out.",
             )
+
+
+def _check_patch(event: Event) -> None:
+    if event.patch and (event.removed or event.kind not in ("item", "user")):
+        raise InvalidInput(
+            "is for an item or a user that stays.",
+            field="patch",
+            value=event.patch,
+            way_out="Leave it out, or send kind `item` or `user` without `removed`.",
+        )
 
 
 def _need(event: Event, *fields: str) -> None:

@@ -28,14 +28,15 @@ from pathlib import Path, PurePosixPath
 import msgspec
 from msgspec import Struct
 
-from penchant import __version__, durable
+from penchant import __version__, durable, seeding
 from penchant.config import FILE
 from penchant.errors import Corrupt, InvalidInput, NotFound
 from penchant.models import versions
 
 FORMAT = 1
 MANIFEST, LOG = "manifest.json", "events.db"
-_DATABASES = ("catalogue.db", LOG)  # in this order
+_CATALOGUE = "catalogue.db"
+_TRIES = 3
 _PAGES = 4_096  # copied at a time
 _BLOCK = 2**20
 
@@ -73,11 +74,10 @@ def back_up(folder: Path, to: Path, progress: Progress = silent) -> Manifest:
     _refuse_used(to, "to")
     with _draft(to) as draft:
         created = time.time()
+        _copy_derived(folder, draft, progress)
         for name in _plain_files(folder):
             _copy_if_there(folder / name, draft / name, progress)
-        for name in _DATABASES:
-            if (folder / name).exists():
-                _copy_database(folder / name, draft / name, progress)
+        _copy_database(folder / LOG, draft / LOG, progress)
         files = {str(path.relative_to(draft)): _kept(path) for path in sorted(draft.rglob("*")) if path.is_file()}
         manifest = Manifest(penchant=__version__, created=created, offset=_offset(draft / LOG), files=files)
         durable.write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
@@ -105,9 +105,22 @@ def restore(source: Path, folder: Path, progress: Progress = silent) -> Manifest
 # -- what is copied, and how -------------------------------------------------------------------------------------------
 
 
+def _copy_derived(folder: Path, draft: Path, progress: Progress) -> None:
+    """The newest snapshot, and the catalogue, which goes back to it at opening as long as it is the newest."""
+    for _ in range(_TRIES):
+        snapshot = seeding.newest(folder)
+        if snapshot is not None:
+            _copy_if_there(snapshot, draft / "snapshots" / snapshot.name, progress)
+        if (folder / _CATALOGUE).exists():
+            _copy_database(folder / _CATALOGUE, draft / _CATALOGUE, progress)
+        if seeding.newest(folder) == snapshot:
+            return
+        shutil.rmtree(draft / "snapshots")  # a restored folder replays its log, then
+        (draft / _CATALOGUE).unlink()
+
+
 def _plain_files(folder: Path) -> Iterator[str]:
-    """The newest snapshot, then the versions (the one it needs is among them), then which is in use."""
-    yield from (str(path.relative_to(folder)) for path in sorted(folder.glob("snapshots/*.npz"))[-1:])
+    """The versions (the one that a snapshot needs is among them), then which is in use."""
     for version in versions.published(folder / "versions"):
         names = (path for path in sorted(version.iterdir()) if path.name != versions.STATES)
         yield from (str(path.relative_to(folder)) for path in names)

@@ -70,13 +70,17 @@ class Reader(Generic[T]):
     def read(self, body: bytes) -> Sent[T]:
         """Raises ClientException (400) for what is not JSON, InvalidInput when nothing of it can be read."""
         try:
-            return self._read(body.lstrip())
-        except msgspec.ValidationError as error:
-            raise self._invalid(error, body) from None
+            return self._valid(body)
         except RecursionError:
             raise ClientException("The body is nested too deeply.") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ClientException(f"The body is not JSON: {error}." if body else "The body is empty.") from None
+
+    def _valid(self, body: bytes) -> Sent[T]:
+        try:
+            return self._read(body.lstrip())
+        except msgspec.ValidationError as error:
+            raise self._invalid(error, body) from None  # or as no JSON, where it is none behind what was read of it
 
     def _read(self, body: bytes) -> Sent[T]:
         many: bytes | Raw = body

@@ -1,10 +1,13 @@
 """How people reach the engine: a few addresses over HTTP, each a thin handler around one verb.
 
     POST /v1/events      what happened (one, a list); with ?recommend=10 the acknowledgement brings the fresh list
+    DELETE /v1/events/ID an interaction did not happen
     PUT  /v1/items       the catalogue
-    GET  /v1/items       the catalogue, page by page; GET and DELETE /v1/items/ID: one of it
-    PUT  /v1/users       profiles; GET /v1/users/ID, and DELETE: forget the person
+    GET  /v1/items       the catalogue, page by page; GET, PATCH and DELETE /v1/items/ID: one of it
+    PUT  /v1/users       profiles; GET and PATCH /v1/users/ID, and DELETE: forget the person
+    PUT  /v1/sessions/ID whose session it was; POST /v1/sessions: a new one
     GET  /v1/recommend   what this person should see next; POST: with a context, or a long rule
+    GET  /v1/recommend/stream   the same, and again whenever it has become another one
     POST /v1/rank        these items, in this person's order
     GET  /v1/search      what the words name or mean, in this person's order
     GET  /v1/similar     what is like this item
@@ -16,8 +19,8 @@
     GET  /penchant.js    what a page in a browser loads (`serving.script`)
 
 Notable: one process, one event loop; the engine works in threads of its own (`serving.threads`). The server answers
-before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder; a
-`Response` object, a second decoding or a data-transfer layer would cost as much as a tenth of a list.
+before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder
+(`serving.calls`); a second decoding would cost as much as a tenth of a list.
 
 Does not know: what an event does, how a list is made, or who runs it (`serving.server`).
 """
@@ -29,20 +32,23 @@ import json
 import math
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar
-from urllib.parse import unquote_to_bytes
 
 import msgspec
-from litestar import Litestar, Request, Response, Router, delete, get, post, put
+from litestar import Litestar, Response, Router, delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp
 from msgspec import Struct
 
 from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
 from penchant.evaluation.live import LiveReport, report
 from penchant.pipeline.filters import parse
-from penchant.serving import bodies, pages, problems, telemetry
+from penchant.serving import amending, bodies, pages, problems, streaming, telemetry
+from penchant.serving.calls import Answer, Call, Filter, Id, Limit, Where
+from penchant.serving.calls import ingest as _ingest
+from penchant.serving.calls import name_in as _name
+from penchant.serving.calls import threads_of as _threads
 from penchant.serving.requests import Requests
 from penchant.serving.script import send_script
 from penchant.serving.threads import Threads
@@ -51,23 +57,13 @@ from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
 _KEY, _KEYED = "key", ("/v1/events", "/v1/recommend")  # a browser's beacon has no headers; not read yet
-_encoder = msgspec.json.Encoder()
 
 T = TypeVar("T", bound=Struct)
-Call = Request[Any, Any, Any]
-Id = Annotated[str, Parameter(description="the id, as it was sent; `%2F` for a slash where it begins or ends with one")]
-Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
 User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
-Where = Annotated[list[str] | None, Parameter(description="FIELD=VALUE or FIELD=LOW..HIGH; repeat it for more")]
-Filter = Annotated[
-    str | None,
-    Parameter(
-        description='a rule that must be true of what is shown: `price < 50 and "drama" in genres`; docs/rules.md'
-    ),
-]
 Seen = Annotated[
     str | None, Parameter(description="what to hide: `ever` seen, `allow` all, or seen in so many seconds")
 ]
+After = Annotated[int | None, Parameter(ge=0, description="`as_of` of a receipt: the answer knows it, or is a 503")]
 Dial = Annotated[float | None, Parameter(ge=0, le=1, description="0 to 1; docs/policies.md. POST for a whole policy")]
 Time = Annotated[float | None, Parameter(ge=0, le=_LAST_SECOND, description="the moment of asking, Unix seconds")]
 
@@ -98,21 +94,6 @@ class Life(Struct, kw_only=True):
 
     penchant: str
     ready: bool
-
-
-class Answer:
-    """JSON that is already encoded, as the two messages of ASGI."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: object) -> None:
-        self._body = _encoder.encode(body)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length = str(len(self._body)).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
 # -- the addresses -----------------------------------------------------------------------------------------------------
@@ -200,10 +181,12 @@ async def recommend(
     diversity: Dial = None,
     stability: Dial = None,
     removed: Annotated[bool, Parameter(description="also say what was removed, and why")] = False,
+    after: After = None,
 ) -> ASGIApp:
     """What this person should see next, with every event in it that was acknowledged before."""
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=time)
+    query.explain_removed, query.after = removed, after
     query.explain_removed = removed
     if diversity is not None or stability is not None:
         query.policy = Policy(diversity=diversity, stability=stability)
@@ -231,9 +214,11 @@ async def search(
     limit: Limit = 10,
     where: Where = None,
     filter: Filter = None,
+    after: After = None,
 ) -> ASGIApp:
     """Items that the words name or mean, ordered for this person."""
-    query = Query(user=user, limit=limit, words=words, where=tuple(map(parse, where or ())), filter=filter)
+    conditions = tuple(map(parse, where or ()))
+    query = Query(user=user, limit=limit, words=words, where=conditions, filter=filter, after=after)
     return Answer(await _threads(request).search(query))
 
 
@@ -244,9 +229,10 @@ async def similar(
     limit: Limit = 10,
     where: Where = None,
     filter: Filter = None,
+    after: After = None,
 ) -> ASGIApp:
     """Items like this one: near it in content, followed by it, met together with it."""
-    query = Query(limit=limit, where=tuple(map(parse, where or ())), filter=filter)
+    query = Query(limit=limit, where=tuple(map(parse, where or ())), filter=filter, after=after)
     return Answer(await _threads(request).similar(item, query))
 
 
@@ -305,24 +291,6 @@ async def metrics(request: Call) -> Response[bytes]:
 # -- what they share ---------------------------------------------------------------------------------------------------
 
 
-def _name(request: Call) -> str:
-    """The id at the end of the address, as it was written: the router drops slashes that may be a part of it."""
-    written = request.scope["raw_path"].partition(b"?")[0].split(b"/", 3)[3]  # b"/v1/items/..."
-    try:
-        return unquote_to_bytes(written).decode()
-    except UnicodeDecodeError:
-        raise InvalidInput(
-            "is not UTF-8.", field="id", value=written.decode("latin-1"), way_out="Encode the id as UTF-8, then by %."
-        ) from None
-
-
-def _threads(request: Call) -> Threads:
-    threads: Threads | None = request.app.state.threads
-    if threads is None:
-        raise Unavailable("the data folder is being opened.", way_out="Ask again in a second; see /health/ready.")
-    return threads
-
-
 async def _sent(request: Call, reader: bodies.Reader[T]) -> bodies.Sent[T]:
     """What a body brings; what of it cannot be read at all is counted with what is refused."""
     measures = _threads(request).measures
@@ -333,17 +301,6 @@ async def _sent(request: Call, reader: bodies.Reader[T]) -> bodies.Sent[T]:
         raise
     measures.refused += len(sent.refused)
     return sent
-
-
-async def _ingest(request: Call, sent: bodies.Sent[Any], events: list[Event]) -> Receipt:
-    """Raises Refused when there was something, and nothing of it was taken."""
-    receipt = await _threads(request).ingest(events)
-    for refusal in receipt.refused:
-        refusal.index, refusal.field = sent.places[refusal.index], sent.fields.get(refusal.field, refusal.field)
-    receipt.refused = sorted([*sent.refused, *receipt.refused], key=lambda refusal: refusal.index)
-    if receipt.refused and not receipt.accepted and not receipt.duplicates:
-        raise problems.Refused(receipt.refused, sent.alone)
-    return receipt
 
 
 async def _with_list(request: Call, receipt: Receipt, query: Query) -> Acknowledged:
@@ -398,8 +355,10 @@ async def _refuse_unknown(request: Call) -> None:
             )
 
 
-_HERE = "curl 'http://127.0.0.1:7461"
+_HERE = pages.HERE
 _DESCRIBED = {
+    **amending.DESCRIBED,
+    **streaming.DESCRIBED,
     "POST /v1/events": pages.Described(
         f"{_HERE}/v1/events?recommend=10' -d '{json.dumps(pages.CLICK)}'",
         Acknowledged,
@@ -450,7 +409,8 @@ _DESCRIBED = {
 def application() -> Litestar:
     """The application; but for its life and metrics, it answers 503 until `state.threads` is set."""
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
-    verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar, read_slate, feedback]
+    asking = [recommend, streaming.stream, recommend_as_asked, rank, search, similar]
+    verbs = [send_events, *catalogue, *amending.HANDLERS, *asking, read_slate, feedback]
     app = Litestar(
         [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready, live, metrics, send_script],
         exception_handlers=problems.HANDLERS,

@@ -28,12 +28,14 @@ from litestar.openapi.spec import (
 
 from penchant import __version__
 from penchant.serving.problems import MEDIA_TYPE, Problem
+from penchant.types import Event
 
 _COMPONENT = "#/components/schemas/{name}"
 _ERRORS = (
     "400 not JSON; 404 not there; 405; 413 too large; 422 not valid; 429 too much waits (Retry-After); "
     "503 opening or stopping (Retry-After); 507 a ceiling is reached"
 )
+HERE = "curl 'http://127.0.0.1:7461"
 SLATE = {
     "items": [
         {
@@ -125,14 +127,18 @@ td { vertical-align: top }
 
 
 class Described(NamedTuple):
-    """An address: a call to show, the type and an example of the answer, and of the body where there is one."""
+    """An address: a call to show, the type and an example of the answer, and of the body where there is one.
+
+    ``answers``: a record, or a kind of text, which says what it is in the first line of its docstring.
+    """
 
     call: str
     answers: type
-    answer: dict[str, Any]
+    answer: dict[str, Any] | str
     takes: type | None = None
     bodies: tuple[object, ...] = ()
     listed: bool = True  # the body may be a list of such, too
+    media_type: str = "application/json"
 
 
 def config() -> OpenAPIConfig:
@@ -149,7 +155,7 @@ def config() -> OpenAPIConfig:
 def describe(app: Litestar, described: dict[str, Described]) -> None:
     """Add calls, bodies, answers and errors to the document; ``described`` goes by method and path."""
     document = app.openapi_schema
-    types = [kind for one in described.values() for kind in (one.answers, one.takes) if kind is not None]
+    types = [kind for one in described.values() for kind in (one.answers, one.takes) if kind and not _is_text(kind)]
     _, schemas = msgspec.json.schema_components([*dict.fromkeys(types), Problem], ref_template=_COMPONENT)
     document.components.schemas = cast("dict[str, Schema]", schemas)
     for name, one in described.items():
@@ -160,21 +166,32 @@ def describe(app: Litestar, described: dict[str, Described]) -> None:
 def _complete(operation: Operation, one: Described) -> None:
     operation.description = f"{operation.description}\n\n{one.call}"
     operation.responses = {
-        "200": OpenAPIResponse(_first_line(one.answers), content=_content("application/json", one.answers, one.answer)),
+        "200": OpenAPIResponse(_first_line(one.answers), content=_content(one.media_type, one.answers, one.answer)),
         "default": OpenAPIResponse(_ERRORS, content=_content(MEDIA_TYPE, Problem, _PROBLEM)),
     }
     if one.takes is not None:
         content = _content("application/json", one.takes, *one.bodies)
         if one.listed:
-            alone = cast("Reference", content["application/json"].schema)
-            listed = Schema(type=OpenAPIType.ARRAY, items=alone)
-            content["application/json"].schema = Schema(one_of=[alone, listed])
+            content["application/json"].schema = _one_or_many(one.takes)
         operation.request_body = RequestBody(content, required=True)
 
 
 def _content(media_type: str, kind: type, *examples: object) -> dict[str, OpenAPIMediaType]:
     shown: dict[str, Any] = {str(place): Example(value=one) for place, one in enumerate(examples, 1)}
-    return {media_type: OpenAPIMediaType(Reference(_COMPONENT.format(name=kind.__name__)), examples=shown)}
+    named = Reference(_COMPONENT.format(name=kind.__name__))
+    schema = Schema(type=OpenAPIType.STRING) if _is_text(kind) else named
+    return {media_type: OpenAPIMediaType(schema, examples=shown)}
+
+
+def _one_or_many(kind: type) -> Schema:
+    alone = Reference(_COMPONENT.format(name=kind.__name__))
+    listed = Schema(type=OpenAPIType.ARRAY, items=alone)
+    wrapped = Schema(type=OpenAPIType.OBJECT, properties={"events": listed}, required=["events"])
+    return Schema(one_of=[alone, listed, wrapped] if kind is Event else [alone, listed])
+
+
+def _is_text(kind: type) -> bool:
+    return issubclass(kind, str)
 
 
 def _first_line(kind: type) -> str:
@@ -230,7 +247,9 @@ def _default(schema: dict[str, Any]) -> str:
 def _examples(spoken: dict[str, Any]) -> Iterator[str]:
     for content in spoken["content"].values():
         for example in content["examples"].values():
-            yield f"<pre>{escape(json.dumps(example['value'], indent=2, ensure_ascii=False))}</pre>"
+            value = example["value"]
+            text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+            yield f"<pre>{escape(text)}</pre>"
 
 
 def _code(text: str) -> str:

@@ -21,6 +21,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from penchant.serving.measures import Histogram
 
 HEADER = "X-Request-Id"
+TIMED_UPTO = "timed_upto"  # in the state of a request: when the first part of an answer without an end was there
 SLOW = 1.0  # seconds; a request that takes longer is worth a line
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 OTHER = ("other", "other")
@@ -63,7 +64,7 @@ class Requests:
             await self._app(scope, receive, answer)
         finally:
             self.open -= 1
-            self._done(scope, status, time.perf_counter() - start)
+            self._done(scope, status, scope["state"].get(TIMED_UPTO, time.perf_counter()) - start)
 
     def _id(self, scope: Scope) -> str:
         """The caller's own, where it can stand in a header and a line of a log as it is; else a new one."""

@@ -34,6 +34,7 @@ from penchant.serving.threads import Threads
 
 _SWITCH_SECONDS = 0.0005
 _FOLLOW_SECONDS = 0.1
+_GRACE_SECONDS = 5.0  # for callers to take the answers that were begun; one that reads no more would hold up the end
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
 _log = logging.getLogger("penchant")
 
@@ -76,30 +77,32 @@ async def _serve(
     announce: Callable[[Engine], None],
 ) -> None:
     app = application()
-    server = _server(app, address)
+    server, told = _server(app, address), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
     logs.tell_of_tasks(asyncio.get_running_loop())
     running = asyncio.create_task(server.serve())
     start, following = time.monotonic(), None
     try:
         engine = await asyncio.to_thread(opening)
-        app.state.threads = Threads(engine)
+        app.state.threads = threads = Threads(engine)
+        threads.listeners.most = min(threads.listeners.most, server.backpressure // 2)  # others want to be answered too
         engine.follow_versions()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
         opened = {"seconds": round(time.monotonic() - start, 3), "warnings": len(engine.warnings)}
         _log.info("ready", extra=_standing(engine) | opened)
         announce(engine)
         following = asyncio.create_task(_follow(engine, leader)) if leader else None
-        await running
+        await asyncio.wait([running, asyncio.ensure_future(told.wait())], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            await running  # it ended by itself, and says why
     except PenchantError as error:
         _log.error("the data folder could not be opened", extra={"reason": str(error)})
         raise
     finally:
-        server.stop()
         if following is not None:
             following.cancel()
-        await asyncio.wait([running])
+        await _stop(server, running, app.state.threads)
         await _close(app.state.threads)
 
 
@@ -109,6 +112,14 @@ async def _follow(engine: Engine, leader: Leader) -> None:
         await asyncio.to_thread(engine.follow)
         await asyncio.sleep(_FOLLOW_SECONDS)
     _log.warning("the process that was followed is gone, and its log is owned by this one", extra=_standing(engine))
+
+
+async def _stop(server: Server, running: asyncio.Task[None], threads: Threads | None) -> None:
+    """Answers that were begun are finished; streams, which have no end of their own, first."""
+    if threads is not None:
+        threads.listeners.close()
+    server.stop()
+    await asyncio.wait([running], timeout=_GRACE_SECONDS)
 
 
 async def _close(threads: Threads | None) -> None:

@@ -22,12 +22,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from penchant.engine import Batch, Engine
 from penchant.errors import Overloaded, PenchantError, Unavailable
+from penchant.serving.listening import Listeners, touched
 from penchant.serving.measures import Measures
+from penchant.serving.waiting import Waiting
 from penchant.types import Event, Query, Receipt, Slate
 
 MOST_EVENTS = 100_000  # waiting for the log; beyond, a sender is told to come back
@@ -71,11 +74,13 @@ class Threads:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self._loop, self.measures = engine, asyncio.get_running_loop(), Measures()
-        engine.tracks = True  # what a server answers is shown to somebody
+        engine.tracks, engine.heard = True, self._heard  # what a server answers is shown to somebody
+        self.listeners = Listeners(engine.parts.log)
         self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
         self._to_engine: SimpleQueue[_Sent | _Asked | None] = SimpleQueue()
         self._events = self._queries = 0
         self._closing = False
+        self._waiting = Waiting(lambda: engine.parts.as_of)
         self._readers = ThreadPoolExecutor(_READERS, "penchant-words")
         self._threads = [
             threading.Thread(target=self._write_log, name="penchant-log"),
@@ -101,15 +106,15 @@ class Threads:
             self._events -= len(events)
 
     async def recommend(self, query: Query) -> Slate:
-        await self._read_rule(query)
+        await self._prepare(query)
         return await self._ask(_Asked(self._loop.create_future(), query))
 
     async def similar(self, item: str, query: Query) -> Slate:
-        await self._read_rule(query)
+        await self._prepare(query)
         return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.similar, item)))
 
     async def rank(self, items: Sequence[str], query: Query) -> Slate:
-        await self._read_rule(query)
+        await self._prepare(query)
         return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.rank, items)))
 
     async def read(self, what: Callable[..., T], *words: object) -> T:
@@ -119,19 +124,27 @@ class Threads:
 
     async def search(self, query: Query) -> Slate:
         """The language model reads the words beside the engine thread, so that no list waits for it."""
-        await self._read_rule(query)
+        await self._prepare(query)
         if query.words:
             await self._loop.run_in_executor(self._readers, self.engine.parts.words.read, [query.words])
         return await self._ask(_Asked(self._loop.create_future(), query, self.engine.search))
 
-    async def _read_rule(self, query: Query) -> None:
-        """Beside the engine thread, too: the first rule on a field reads the whole catalogue."""
+    async def _prepare(self, query: Query) -> None:
+        """Beside the engine thread, too: what is to be known is waited for, and a rule's fields are read.
+
+        The first rule on a field reads the whole catalogue. An offset that was not reached is the engine's to refuse.
+        """
+        if query.after is not None:
+            if query.after > self.engine.parts.as_of:
+                await self._loop.run_in_executor(self._readers, self.engine.follow)
+            await self._waiting.until(query.after)
         if unread := self.engine.unread(query):
             await self._loop.run_in_executor(self._readers, self.engine.read_fields, unread)
 
     async def close(self) -> None:
         """Finish what is queued; what comes later is refused with Unavailable."""
         self._closing = True
+        self.listeners.close()
         self._to_log.put(None)
         for thread in self._threads:
             await self._loop.run_in_executor(None, thread.join)
@@ -242,11 +255,17 @@ class Threads:
         except Exception as error:  # a defect; the engine keeps what is half done from its snapshots
             return [_Answer(job.future, error=error) for job, _ in taken]
         self.measures.apply.took(time.perf_counter() - start, sum(len(one.events) for _, one in taken))
+        self._heard(chain.from_iterable(one.outcomes for _, one in taken))
         for (job, _), receipt in zip(taken, receipts, strict=True):
             job.receipts.append(receipt)
         done = dict.fromkeys(id(job) for job, _ in taken if len(job.receipts) == len(job.slices))
         jobs = {id(job): job for job, _ in taken}
         return [_Answer(jobs[one].future, _whole(jobs[one].receipts)) for one in done]
+
+    def _heard(self, logged: Iterable[object]) -> None:
+        """Events were taken in: whoever listens for one of their people is told."""
+        if self.listeners:
+            self._loop.call_soon_threadsafe(self.listeners.tell, touched(logged))
 
     def _answer(self, asked: Sequence[_Asked]) -> list[_Answer]:
         if not asked:

@@ -4,6 +4,10 @@ Everything here is derived from the log and can be built again from it; it is ke
 Numbers are the log's. Vectors are cached by a hash of encoder and text, so that the same text is read once, whatever
 the item, and an item sent again unchanged costs nothing.
 
+A snapshot says where states and counts stand, and after a kill the catalogue is ahead of it. A patch replayed against
+what came later would not make what it made then, so what stood before each change is kept until a snapshot covers it:
+`rewind` goes back to a snapshot, `keep` says that one was written.
+
 FTS5's `unicode61` finds no Chinese word, since Chinese has no spaces: runs of CJK characters are cut into bigrams
 before they are stored and before they are asked for.
 """
@@ -26,6 +30,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS items (item INTEGER PRIMARY KEY, fields BLOB NOT NULL, text TEXT NOT NULL,
     vectors BLOB NOT NULL, available INTEGER NOT NULL, created REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS people (person INTEGER PRIMARY KEY, fields BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS items_before (offset INTEGER NOT NULL, item INTEGER NOT NULL, fields BLOB, text TEXT,
+    vectors BLOB, available INTEGER, created REAL);
+CREATE TABLE IF NOT EXISTS people_before (offset INTEGER NOT NULL, person INTEGER NOT NULL, fields BLOB);
 CREATE TABLE IF NOT EXISTS texts (hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(text, tokenize="unicode61 remove_diacritics 2");
 """
@@ -62,31 +69,26 @@ class Catalogue:
 
     # -- items -----------------------------------------------------------------------------------------------------
 
-    def put(self, rows: Sequence[Row]) -> None:
+    def put(self, rows: Sequence[Row], offset: int) -> None:
+        """Items as they stand from an offset of the log on."""
         with self._mutex, self._transaction():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        r.item,
-                        msgspec.json.encode(r.fields),
-                        r.text,
-                        msgspec.msgpack.encode(r.vectors),
-                        r.available,
-                        r.created,
-                    )
-                    for r in rows
-                ],
-            )
-            self._db.executemany("DELETE FROM words WHERE rowid = ?", [(r.item,) for r in rows])
-            self._db.executemany(
-                "INSERT INTO words (rowid, text) VALUES (?, ?)", [(r.item, bigrams(r.text)) for r in rows]
-            )
+            self._note(_ITEMS_BEFORE, offset, [row.item for row in rows])
+            self._put([_columns(row) for row in rows])
 
-    def remove(self, item: int) -> None:
+    def remove(self, items: Sequence[int], offset: int) -> None:
         with self._mutex, self._transaction():
-            self._db.execute("DELETE FROM items WHERE item = ?", (item,))
-            self._db.execute("DELETE FROM words WHERE rowid = ?", (item,))
+            self._note(_ITEMS_BEFORE, offset, items)
+            self._remove(items)
+
+    def _put(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Rows (item, fields, text, ...), with their words."""
+        self._remove([row[0] for row in rows])
+        self._db.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", [(r[0], bigrams(r[2])) for r in rows])
+
+    def _remove(self, items: Sequence[int]) -> None:
+        self._db.executemany("DELETE FROM items WHERE item = ?", [(item,) for item in items])
+        self._db.executemany("DELETE FROM words WHERE rowid = ?", [(item,) for item in items])
 
     def get(self, item: int) -> Row | None:
         with self._mutex:
@@ -121,9 +123,14 @@ class Catalogue:
 
     # -- people ----------------------------------------------------------------------------------------------------
 
-    def put_profile(self, person: int, fields: dict[str, Any]) -> None:
+    def put_profile(self, person: int, fields: dict[str, Any], offset: int) -> None:
+        """A profile as it stands from an offset of the log on."""
         with self._mutex, self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO people VALUES (?, ?)", (person, msgspec.json.encode(fields)))
+            self._note(_PEOPLE_BEFORE, offset, [person])
+            self._put_profiles([(person, msgspec.json.encode(fields))])
+
+    def _put_profiles(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO people VALUES (?, ?)", rows)
 
     def profile(self, person: int) -> dict[str, Any]:
         with self._mutex:
@@ -136,9 +143,56 @@ class Catalogue:
             rows = self._db.execute("SELECT person, fields FROM people").fetchall()
         return {int(person): dict(msgspec.json.decode(fields)) for person, fields in rows}
 
-    def forget(self, person: int) -> None:
+    def forget(self, person: int, offset: int) -> None:
+        """No profile from an offset of the log on."""
         with self._mutex, self._transaction():
-            self._db.execute("DELETE FROM people WHERE person = ?", (person,))
+            self._note(_PEOPLE_BEFORE, offset, [person])
+            self._forget([person])
+
+    def erase(self, person: int) -> None:
+        """No profile, and none that ever was."""
+        with self._mutex, self._transaction():
+            self._forget([person])
+            self._db.execute("DELETE FROM people_before WHERE person = ?", (person,))
+
+    def _forget(self, people: Sequence[int]) -> None:
+        self._db.executemany("DELETE FROM people WHERE person = ?", [(person,) for person in people])
+
+    # -- what stood before ---------------------------------------------------------------------------------------------
+
+    def _note(self, before: str, offset: int, numbers: Sequence[int]) -> None:
+        self._db.executemany(before, [(offset, number) for number in numbers])
+
+    def rewind(self, offset: int) -> None:
+        """Back to how everything stood at an offset of the log, since which `keep` was not called with a later one."""
+        with self._mutex, self._transaction():
+            rows = self._oldest("item", "items_before", offset)
+            self._remove([row[0] for row in rows])
+            self._put([row for row in rows if row[1] is not None])
+            people = self._oldest("person", "people_before", offset)
+            self._forget([row[0] for row in people])
+            self._put_profiles([(row[0], row[1]) for row in people if row[1] is not None])
+            for table in _BEFORE:
+                self._db.execute(f"DELETE FROM {table} WHERE offset > ?", (offset,))
+
+    def _oldest(self, key: str, table: str, after: int) -> list[tuple[Any, ...]]:
+        """What stood before the first change of each that came after an offset; no fields where it was not there."""
+        found = self._db.execute(
+            f"SELECT * FROM {table} WHERE rowid IN (SELECT min(rowid) FROM {table} WHERE offset > ? GROUP BY {key})",
+            (after,),
+        )
+        return [row[1:] for row in found.fetchall()]
+
+    def keep(self, offset: int) -> None:
+        """What stood before this offset will not be asked for again: a snapshot of it was written."""
+        for table in _BEFORE:
+            some = f"SELECT rowid FROM {table} WHERE offset <= ? LIMIT {_DROPPED}"
+            while self._drop(f"DELETE FROM {table} WHERE rowid IN ({some})", offset):
+                continue
+
+    def _drop(self, statement: str, offset: int) -> int:
+        with self._mutex, self._transaction():  # others come in between
+            return self._db.execute(statement, (offset,)).rowcount
 
     # -- vectors of texts --------------------------------------------------------------------------------------------
 
@@ -164,7 +218,7 @@ class Catalogue:
     def clear(self) -> None:
         """Forget items and profiles, before the log is replayed from its start; vectors of texts stay."""
         with self._mutex, self._transaction():
-            for table in ("items", "people", "words"):
+            for table in ("items", "people", "words", *_BEFORE):
                 self._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
@@ -186,6 +240,21 @@ class _Transaction:
         self._db.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
+def _columns(row: Row) -> tuple[Any, ...]:
+    fields, vectors = msgspec.json.encode(row.fields), msgspec.msgpack.encode(row.vectors)
+    return row.item, fields, row.text, vectors, row.available, row.created
+
+
+_BEFORE = ("items_before", "people_before")
+_DROPPED = 5_000
+_ITEMS_BEFORE = (
+    "INSERT INTO items_before SELECT ?, n.item, i.fields, i.text, i.vectors, i.available, i.created"
+    " FROM (SELECT ? AS item) n LEFT JOIN items i ON i.item = n.item"
+)
+_PEOPLE_BEFORE = (
+    "INSERT INTO people_before SELECT ?, n.person, p.fields"
+    " FROM (SELECT ? AS person) n LEFT JOIN people p ON p.person = n.person"
+)
 _SELECT = "SELECT item, fields, text, vectors, available, created FROM items"
 
 

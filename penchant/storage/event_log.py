@@ -37,7 +37,7 @@ FORMAT = 1
 DEDUPLICATION_DAYS = 7
 _DAY = 86_400.0
 _KIND = {kind: number for number, kind in enumerate(KINDS)}
-_INTERACTION, _ITEM = _KIND["interaction"], _KIND["item"]
+_INTERACTION = _KIND["interaction"]
 _EVENTS = "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
 _ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure")
 _PAGE_BYTES = 1024  # ids and people are random: a commit rewrites a page for each, so pages are small
@@ -458,18 +458,6 @@ class EventLog:
             "SELECT EXISTS (SELECT 1 FROM events WHERE offset > ? AND kind = ?)", (offset, _KIND["erasure"])
         )
         return bool(row.fetchone()[0])
-
-    def items_sent(self, after: int) -> set[int]:
-        """Items that were sent or removed after an offset."""
-        found = self._read().execute(f"SELECT DISTINCT item FROM events WHERE offset > ? AND kind = {_ITEM}", (after,))
-        return {int(row[0]) for row in found.fetchall()}
-
-    def item_as_of(self, item: int, upto: int) -> Logged:
-        """How an item was last sent up to an offset. Looks through the log, so ask for few."""
-        row = self._read().execute(
-            f"{_EVENTS} WHERE item = ? AND kind = {_ITEM} AND offset <= ? ORDER BY offset DESC LIMIT 1", (item, upto)
-        )
-        return self._event(row.fetchone())
 
     def newest(self) -> float:
         """The time of the event that was logged last; 0 where there is none."""

@@ -60,7 +60,9 @@ class ItemIndex:
         self.items = max(self.items, items)
 
     def place(self, items: Longs, vectors: Floats) -> None:
-        """Set vectors [n, dim] of items; searchable from the next call on."""
+        """Set vectors [n, dim] of items; searchable from the next call on. One that stands already is no change."""
+        other = (self.epoch[items] == 0) | (self.vector[items] != vectors).any(1)
+        items, vectors = items[other], vectors[other]
         with self._mutex:
             self.clock += 1
             self.vector[items], self.epoch[items] = vectors, self.clock

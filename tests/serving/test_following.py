@@ -37,6 +37,24 @@ def test_what_is_acknowledged_by_one_is_in_the_lists_of_the_other(both: tuple[Se
     follower.stop()
 
 
+def test_an_offset_is_waited_for_and_a_stream_goes_on_at_the_follower(both: tuple[Server, Server]) -> None:
+    leader, follower = both
+    as_of = click(leader, "ann", "i3").json()["as_of"]
+    asked = f"{follower.url}/v1/recommend?user=ann&limit=20&after="
+    assert httpx.get(f"{asked}{as_of}").json()["as_of"] == as_of
+    assert httpx.get(f"{asked}{as_of + 5}").status_code == 503
+    seen: list[str] = []
+    with httpx.stream("GET", f"{follower.url}/v1/recommend/stream?user=ann&limit=20", timeout=30) as lines:
+        for line in lines.iter_lines():
+            if line.startswith("id: "):
+                seen.append(line)
+                if len(seen) == 2:
+                    break
+                click(leader, "ann", "i4")
+    assert seen == [f"id: {as_of}", f"id: {as_of + 1}"]
+    follower.stop()
+
+
 def test_a_follower_says_where_events_are_to_go(both: tuple[Server, Server]) -> None:
     _, follower = both
     answer = click(follower, "ann", "i1")

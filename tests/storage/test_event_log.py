@@ -292,13 +292,6 @@ def test_an_erased_id_may_be_sent_again_in_the_same_batch(log: EventLog) -> None
     assert items_of(log, "ann") == ["x"]
 
 
-def test_an_item_is_found_as_it_stood(log: EventLog) -> None:
-    first, second = item_sent("x"), Event(kind="item", item="x", fields={"year": 1999}, time=NOW, id="second")
-    log.append([first, *clicks("ann", "x", "y"), second])
-    assert [log.item_as_of(0, upto).event for upto in (1, 3, 4)] == [first, first, second]
-    assert (log.items_sent(0), log.items_sent(3), log.items_sent(4)) == ({0}, {0}, set())
-
-
 def test_an_erased_id_may_be_sent_again(log: EventLog) -> None:
     log.append([*clicks("ann", "x"), erase("ann")])
     assert isinstance(log.append(clicks("ann", "x"))[0], Logged)

@@ -11,7 +11,7 @@ import tempfile
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from penchant.models.text_encoder import TextEncoder, load_encoder
 from penchant.parts import NO_ENCODER
 from penchant.pipeline.items import render
 from penchant.serving.importers import Part, Refused, read
-from penchant.storage.event_log import EventLog
+from penchant.storage.event_log import EventLog, Logged
 from penchant.storage.names import Names
+from penchant.storage.patches import whole
 from penchant.types import Event
 
 _BATCH = 65_536
@@ -48,10 +49,8 @@ def of_log(folder: Path, settings: Settings, progress: Progress = silent) -> Wor
         upto = log.end
         events = _logged(log, upto, progress)
         described = _Described(settings.template)
-        for batch in log.replay(upto=upto, kind="item"):
-            for one in batch:
-                before = int(np.searchsorted(events.place, one.offset))
-                described.take(one.event, log.items.get(one.event.item or ""), before)
+        for one in _items(log, upto):
+            described.take(one.event, one.item, int(np.searchsorted(events.place, one.offset)))
         items = described.items(len(log.items))
     finally:
         log.close()
@@ -68,6 +67,12 @@ def _logged(log: EventLog, upto: int, progress: Progress) -> Journal:
     person, item, action, moment, value, place = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     pools = Pools(_names(log.people), _names(log.items), _names(log.actions), [])
     return Journal(pools, Columns(person, item, action, moment, value, None, place))
+
+
+def _items(log: EventLog, upto: int) -> Iterator[Logged]:
+    """Item events of a log; a text is kept by its beginning alone, so whole ones are kept where a patch needs them."""
+    patches = {one.item for batch in log.replay(upto=upto, kind="item") for one in batch if one.event.patch}
+    return whole((one for batch in log.replay(upto=upto, kind="item") for one in batch), patches)
 
 
 def _columns(*columns: NDArray[Any]) -> list[NDArray[Any]]:
