@@ -20,6 +20,8 @@ from penchant.errors import InvalidInput
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
 TABLES = ("weights", "actions")  # settings that are written as tables, which in the file come last
+# What a running engine takes from the file: states, counts, vectors and texts do not depend on it.
+LIVE = frozenset(("weights", "fresh_half_life_days", "seen", "max_field_bytes", "snapshot_every", "sensitive"))
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +69,9 @@ class Settings(Struct, forbid_unknown_fields=True):
     ratings         actions whose values say how much the person liked the item
     sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
+    open            answer whoever can reach the server on an address other than loopback, where no key was ever made
+    max_open_tenants  tenants that are open at once; beyond, the one that was asked longest ago is closed
+    tenant_idle_seconds  a tenant that nobody asks for so long is closed, and opened again when somebody does
     weights         what each feature weighs in the score, before anything was trained; one not named has its default
     actions         what each action weighs in what a person is about; naming one replaces all defaults
     """
@@ -86,6 +91,9 @@ class Settings(Struct, forbid_unknown_fields=True):
     max_field_bytes: int = 65_536
     host: str = "127.0.0.1"
     port: int = 7461
+    open: bool = False
+    max_open_tenants: int = 16
+    tenant_idle_seconds: float = 900.0
     weights: dict[str, float] = field(default_factory=default_weights)
     actions: dict[str, Action] = field(default_factory=default_actions)
 
@@ -108,6 +116,11 @@ def load_settings(folder: Path, **flags: Any) -> Settings:
     _check_ranges(settings)
     _check_weights(settings)
     return settings
+
+
+def changed(before: Settings, after: Settings) -> list[str]:
+    """Names of the settings that differ."""
+    return [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
 
 
 def write_settings(folder: Path, settings: Settings) -> Path:
@@ -163,6 +176,8 @@ def _check_ranges(settings: Settings) -> None:
         "text_threads": (1, 256),
         "max_field_bytes": (16, 2**24),
         "port": (0, 65_535),
+        "max_open_tenants": (1, 10_000),
+        "tenant_idle_seconds": (1, 10**9),
     }
     for name, (low, high) in ranges.items():
         value = getattr(settings, name)

@@ -22,6 +22,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,10 +32,11 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from penchant import allowing, expressions, intake, kernels, listing, records
-from penchant.config import load_settings
+from penchant.config import FILE, LIVE, changed, load_settings
 from penchant.errors import InvalidInput, NotFound
-from penchant.following import Follower
+from penchant.following import Follower, mark
 from penchant.listing import Ranked
+from penchant.models import versions
 from penchant.parts import Parts, Taken
 from penchant.pipeline.events import check
 from penchant.storage.event_log import Logged, Outcome
@@ -60,7 +62,7 @@ class Engine:
         self._writing = threading.Lock()
         self._half_done = False
         self._unwritten: str | None = None
-        self._follower: Follower | None = None
+        self._followers: list[Follower] = []
 
     @classmethod
     def open(cls, folder: str | Path, **flags: Any) -> Engine:
@@ -243,9 +245,8 @@ class Engine:
     @property
     def warnings(self) -> list[str]:
         half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
-        refused = self._follower.warning if self._follower else None
-        said = (self.parts.texts.warning, self.parts.texts.failure, half_done, self._unwritten, refused)
-        return [text for text in said if text]
+        said = (self.parts.texts.warning, self.parts.texts.failure, half_done, self._unwritten)
+        return [text for text in (*said, *(one.warning for one in self._followers)) if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
         """Until every item sent so far has its vector; ``progress(texts left)`` now and then."""
@@ -291,8 +292,8 @@ class Engine:
 
         A version that is refused leaves the one in use where it is, and a warning.
         """
-        if self._follower is None:
-            self._follower = Follower(self.parts.folder / "versions", self.use_chosen_version)
+        look = partial(versions.pointer, self.parts.folder / "versions")
+        self._followers.append(Follower("the version that was chosen is", look, self.use_chosen_version))
 
     def use_chosen_version(self) -> bool:
         """Go over to the version that was chosen, now; whether it was another one. Lists and events go on meanwhile.
@@ -304,6 +305,34 @@ class Engine:
         self._try_snapshot()  # or the next start would go over once more
         return True
 
+    # -- settings ------------------------------------------------------------------------------------------------------
+
+    def follow_settings(self, **flags: Any) -> None:
+        """From now on, use what is changed in the settings file within a second, until closed. ``flags`` as in `open`.
+
+        What is refused (`use_settings`) leaves a warning.
+        """
+        look = partial(mark, self.parts.folder / FILE)
+        use = partial(self.use_settings, **flags)
+        self._followers.append(Follower("what was changed in the settings is", look, use))
+
+    def use_settings(self, **flags: Any) -> None:
+        """Use the settings as they are now, as far as they are `LIVE`. Lists and events go on meanwhile.
+
+        Raises InvalidInput for a wrong file, which changes nothing, and for what needs another start.
+        """
+        before, wanted = self.parts.settings, load_settings(self.parts.folder, **flags)
+        names = changed(before, wanted)
+        live = {name: getattr(wanted, name) for name in names if name in LIVE}
+        if live and self.parts.use_settings(structs.replace(before, **live)):
+            self._try_snapshot()
+        for name in names:
+            if name not in LIVE:
+                told = f"stays {getattr(before, name)!r} until the next start."
+                raise InvalidInput(told, field=name, value=getattr(wanted, name), way_out="Restart for it.")
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
     def rebuild(self) -> None:
         """Forget everything derived and build it again from the log."""
         with self.lock:
@@ -312,8 +341,8 @@ class Engine:
             self.parts.catch_up(self._take)
 
     def close(self) -> None:
-        if self._follower is not None:
-            self._follower.close()
+        for follower in self._followers:
+            follower.close()
         self.parts.texts.close()
         try:
             if self._since_snapshot or self.parts.recounted:

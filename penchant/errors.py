@@ -3,6 +3,9 @@
     PenchantError
     ├── InvalidInput      what a caller sent is wrong: names the field, the value and the way out
     ├── NotFound          an item, event or file that was asked for by name is not there
+    ├── Unauthorized      no key, or none that is good; it does not say which
+    ├── Forbidden         a good key that may not do this: names the scope that may
+    ├── TooMany           asked more often than agreed; says after how many seconds to ask again
     ├── Unavailable       something needed is missing, locked or full; trying again may help
     └── Corrupt           what is on disk is incomplete or foreign; it is refused, never repaired in silence
 
@@ -12,7 +15,10 @@ that the HTTP layer can send them as problem+json and the command line can print
 
 from __future__ import annotations
 
+import re
+
 _SHOWN = 80
+_SECRET = re.compile(r"(pk_[0-9a-f]{8}_)\w+")  # a key of `serving.keys`, wherever somebody put it; its id may be told
 
 
 class PenchantError(Exception):
@@ -41,6 +47,24 @@ class NotFound(PenchantError):
     title = "Not found"
 
 
+class Unauthorized(PenchantError):
+    status = 401
+    title = "Unauthorized"
+
+
+class Forbidden(PenchantError):
+    status = 403
+    title = "Forbidden"
+
+
+class TooMany(PenchantError):
+    """``retry_after``: seconds."""
+
+    status = 429
+    title = "Too many requests"
+    retry_after = 1
+
+
 class Unavailable(PenchantError):
     status = 503
     title = "Unavailable"
@@ -52,6 +76,6 @@ class Corrupt(PenchantError):
 
 
 def shown(value: object) -> str:
-    """The value as a person would recognise it, cut to a length that fits a log line."""
-    text = repr(value)
+    """The value as a person would recognise it, cut to a length that fits a log line; never a secret of a key."""
+    text = _SECRET.sub(r"\1…", repr(value))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -15,7 +15,7 @@ Notable: one process, one event loop; the engine works in threads of its own (`s
 before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder; a
 `Response` object, a second decoding or a data-transfer layer would cost as much as a tenth of a list.
 
-Does not know: what an event does, how a list is made, or who runs it (`serving.server`).
+Does not know: what an event does, how a list is made, who may ask (`serving.door`), or who runs it (`serving.server`).
 """
 
 from __future__ import annotations
@@ -31,17 +31,20 @@ from litestar import Litestar, Request, Router, delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp, Receive, Scope, Send
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
 from penchant.pipeline.filters import parse
 from penchant.serving import bodies, pages, problems
+from penchant.serving.access import caller_of
+from penchant.serving.door import Door, threads_of
 from penchant.serving.threads import Threads
 from penchant.types import Event, Item, Page, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
+_OF_ANY = frozenset(("key",))  # parameters of every address
 _encoder = msgspec.json.Encoder()
 
 Call = Request[Any, Any, Any]
@@ -71,15 +74,18 @@ class Acknowledged(Receipt, kw_only=True, omit_defaults=True):
 
 
 class Health(Struct, kw_only=True):
-    """``version`` is the model's, as in a slate; ``texts_waiting``: items that the language model has yet to read."""
+    """``version`` is the model's, as in a slate; ``texts_waiting``: items that the language model has yet to read.
+
+    Where the server has keys, all but ``penchant`` is for who asks with one.
+    """
 
     penchant: str
-    version: str
-    as_of: int
-    items: int
-    people: int
-    texts_waiting: int
-    warnings: list[str]
+    version: str | UnsetType = UNSET
+    as_of: int | UnsetType = UNSET
+    items: int | UnsetType = UNSET
+    people: int | UnsetType = UNSET
+    texts_waiting: int | UnsetType = UNSET
+    warnings: list[str] | UnsetType = UNSET
 
 
 class Answer:
@@ -112,6 +118,9 @@ async def send_events(
     rest is taken. With `recommend`, the answer brings the person's fresh list as `slate`.
     """
     sent = bodies.EVENTS.read(await request.body())
+    caller_of(request.scope).check_events(sent.things)
+    if recommend is not None:
+        caller_of(request.scope).check_query(Query(user=user))
     receipt = await _ingest(request, sent, sent.things)
     if recommend is None:
         return Answer(receipt)
@@ -185,13 +194,16 @@ async def recommend(
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=time)
     query.explain_removed = removed
+    caller_of(request.scope).check_query(query)
     return Answer(await _threads(request).recommend(query))
 
 
 @post("/recommend", status_code=200)
 async def recommend_as_asked(request: Call) -> ASGIApp:
     """The same, asked with a body: for a context, and for rules too long for an address."""
-    return Answer(await _threads(request).recommend(bodies.QUERIES.one(await request.body())))
+    query = bodies.QUERIES.one(await request.body())
+    caller_of(request.scope).check_query(query)
+    return Answer(await _threads(request).recommend(query))
 
 
 @post("/rank", status_code=200)
@@ -231,6 +243,8 @@ async def similar(
 @get("/health/ready")
 async def ready(request: Call) -> ASGIApp:
     """Whether it answers, and as of when. 503 while the data folder is being opened."""
+    if not caller_of(request.scope).is_trusted:
+        return Answer(Health(penchant=__version__))
     threads = _threads(request)
     parts = threads.engine.parts
     return Answer(
@@ -241,7 +255,7 @@ async def ready(request: Call) -> ASGIApp:
             items=int(parts.index.known.sum()),
             people=len(parts.log.people),
             texts_waiting=parts.texts.backlog,
-            warnings=threads.engine.warnings,
+            warnings=[*threads.engine.warnings, *request.app.state.door.warnings],
         )
     )
 
@@ -261,10 +275,7 @@ def _name(request: Call) -> str:
 
 
 def _threads(request: Call) -> Threads:
-    threads: Threads | None = request.app.state.threads
-    if threads is None:
-        raise Unavailable("the data folder is being opened.", way_out="Ask again in a second; see /health/ready.")
-    return threads
+    return threads_of(request.scope)
 
 
 async def _ingest(request: Call, sent: bodies.Sent[Any], events: list[Event]) -> Receipt:
@@ -319,14 +330,14 @@ async def _refuse_unknown(request: Call) -> None:
     """A misspelt parameter is an error, not the default."""
     if not request.scope["query_string"]:
         return
-    known = _parameters(request.route_handler)
+    known = _parameters(request.route_handler) | _OF_ANY
     for name, value in request.query_params.items():
         if name not in known:
             raise InvalidInput(
                 "is not a parameter of this address.",
                 field=name,
                 value=value,
-                way_out=f"The parameters are {', '.join(sorted(known)) or 'none'}.",
+                way_out=f"The parameters are {', '.join(sorted(known - _OF_ANY)) or 'none'}.",
             )
 
 
@@ -371,8 +382,9 @@ _DESCRIBED = {
 # -- the application ---------------------------------------------------------------------------------------------------
 
 
-def application() -> Litestar:
-    """The application; it answers 503 until `state.threads` is set."""
+def application(door: Door | None = None) -> Litestar:
+    """The application behind a door; it answers 503 until the door's tenants are open."""
+    door = door or Door()
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
     verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar]
     app = Litestar(
@@ -380,8 +392,10 @@ def application() -> Litestar:
         exception_handlers=problems.HANDLERS,
         openapi_config=pages.config(),
         request_max_body_size=MAX_BODY,
+        middleware=[door],
+        before_send=[door.let_pages_read],
         logging_config=None,
     )
-    app.state.threads = None
+    app.state.door = door
     pages.describe(app, _DESCRIBED)
     return app

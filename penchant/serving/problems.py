@@ -21,7 +21,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from msgspec import Struct
 
-from penchant.errors import InvalidInput, PenchantError, Unavailable, shown
+from penchant.errors import InvalidInput, PenchantError, TooMany, Unauthorized, Unavailable, shown
 from penchant.types import Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -95,6 +95,8 @@ def of_http(error: HTTPException) -> Problem:
 def response(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
     if problem.status == Unavailable.status:
         headers = {**(headers or {}), "Retry-After": _RETRY_SECONDS}
+    elif problem.status == Unauthorized.status:
+        headers = {**(headers or {}), "WWW-Authenticate": "Bearer"}
     body = msgspec.json.encode(problem)
     return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
@@ -104,7 +106,8 @@ def _type(title: str) -> str:
 
 
 def _on_penchant(request: Request[Any, Any, Any], error: PenchantError) -> Response[bytes]:
-    return response(of_penchant(error))
+    later = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None
+    return response(of_penchant(error), later)
 
 
 def _on_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:

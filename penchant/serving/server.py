@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ipaddress
 import resource
 import signal
 import socket
@@ -21,54 +22,81 @@ from granian.server.embed import Server
 from litestar import Litestar
 
 from penchant.config import Settings, load_settings
-from penchant.engine import Engine
-from penchant.errors import Unavailable
+from penchant.errors import InvalidInput, Unavailable
+from penchant.serving.access import Access
+from penchant.serving.door import Door
 from penchant.serving.http import application
-from penchant.serving.threads import Threads
+from penchant.serving.tenant_folders import has_tenants
+from penchant.serving.tenants import Alone, Many, Tenants
 
 _SWITCH_SECONDS = 0.0005
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
+_Announce = Callable[[list[str]], None]
 
 
-def serve(folder: str | Path, *, announce: Callable[[Engine], None] | None = None, **flags: Any) -> None:
+def serve(folder: str | Path, *, announce: _Announce | None = None, **flags: Any) -> None:
     """Serve a data folder until SIGTERM or SIGINT, then finish what was begun and close it.
 
-    ``announce(engine)`` is called once it answers. ``flags`` are settings. Raises Unavailable when the port is taken
-    or another process holds the folder, InvalidInput for a wrong setting.
+    ``announce(warnings)`` is called once it answers. ``flags`` are settings. Raises Unavailable when the port is taken
+    or another process holds the folder, InvalidInput for a wrong setting, and where anybody could reach it unasked.
     """
-    settings = load_settings(Path(folder), **flags)
+    folder = Path(folder)
+    settings = load_settings(folder, **flags)
     address = _free(settings)
+    door = _door(folder, settings, flags)
+    door.said.extend(_check_exposed(door.access, settings, address[0]))
     # A thread that wants the interpreter while another computes gets it after this long; 5 ms would be most of an
     # answer's time.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    uvloop.run(_serve(Path(folder), address, flags, announce or _say_nothing))
+    uvloop.run(_serve(door, address, announce or _say_nothing))
 
 
-async def _serve(
-    folder: Path, address: tuple[str, int], flags: dict[str, Any], announce: Callable[[Engine], None]
-) -> None:
-    app = application()
-    server = _server(app, address)
+async def _serve(door: Door, address: tuple[str, int], announce: _Announce) -> None:
+    server = _server(application(door), address)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     running = asyncio.create_task(server.serve())
     try:
-        engine = await asyncio.to_thread(Engine.open, folder, **flags)
-        app.state.threads = Threads(engine)
-        engine.follow_versions()
+        await door.tenants.open()
+        door.access.follow()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
-        announce(engine)
+        announce([*door.said, *door.tenants.warnings])
         await running
     finally:
         server.stop()
         await asyncio.wait([running])
-        await _close(app.state.threads)
+        door.access.close()
+        await door.tenants.close()
 
 
-async def _close(threads: Threads | None) -> None:
-    if threads is not None:
-        await threads.close()
-        await asyncio.to_thread(threads.engine.close)
+def _door(folder: Path, settings: Settings, flags: dict[str, Any]) -> Door:
+    """Raises InvalidInput for tenants without keys: only a key says whose data is asked for."""
+    access = Access(folder)
+    if not has_tenants(folder):
+        return Door(access, Alone(folder, flags))
+    if access.is_open:
+        raise InvalidInput(
+            "there are tenants here, and no key that leads to one.",
+            field="data",
+            value=str(folder),
+            way_out="Make one: penchant key create --tenant NAME --scope read --scope ingest.",
+        )
+    tenants: Tenants = Many(folder, settings, flags, lambda: access.tenants)
+    return Door(access, tenants)
+
+
+def _check_exposed(access: Access, settings: Settings, address: str) -> list[str]:
+    """What is worth a warning. Raises InvalidInput where others could reach a server that asks for no key."""
+    if not access.is_open or ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return []
+    if settings.open:
+        return [f"anybody who reaches {settings.host}:{settings.port} may read and change everything (open = true)"]
+    raise InvalidInput(
+        "others can reach this address, and no key is asked for.",
+        field="host",
+        value=settings.host,
+        way_out="Make a key (penchant key create, see docs/keys.md), or, where the network is trusted, say --open.",
+    )
 
 
 def _server(app: Litestar, address: tuple[str, int]) -> Server:
@@ -103,5 +131,5 @@ def _free(settings: Settings) -> tuple[str, int]:
     return str(address[0]), port
 
 
-def _say_nothing(engine: Engine) -> None:
+def _say_nothing(warnings: list[str]) -> None:
     """For a caller that does not want to know."""

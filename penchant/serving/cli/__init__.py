@@ -24,9 +24,11 @@ from penchant.serving.cli import (
     evaluating,
     examining,
     importing,
+    keys,
     modelling,
     replaying,
     running,
+    tenants,
     training,
     trying,
 )
@@ -70,6 +72,8 @@ app.command()(evaluating.evaluate)
 app.command()(training.train)
 app.add_typer(modelling.app, name="model")
 app.command()(running.serve)
+app.add_typer(keys.app, name="key")
+app.add_typer(tenants.app, name="tenant")
 
 
 def main() -> None:

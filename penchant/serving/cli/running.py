@@ -68,6 +68,9 @@ def serve(
         Literal["process", "power"] | None,
         typer.Option(help="An acknowledged event survives kill -9 (process, the default) or also the loss of power."),
     ] = None,
+    open: Annotated[
+        bool, typer.Option("--open", help="Ask for no key on any address, in a network that is trusted. docs/keys.md")
+    ] = False,
 ) -> None:
     """Answer over HTTP, until Ctrl-C."""
     from penchant.config import load_settings
@@ -76,11 +79,11 @@ def serve(
     settings = load_settings(data, host=host, port=port, durability=durability)
     where = f"http://{settings.host}:{settings.port}"
 
-    def announce(engine: Engine) -> None:
-        screens.warnings(engine.warnings)
+    def announce(warnings: list[str]) -> None:
+        screens.warnings(warnings)
         screens.errors.print(f"Serving [bold]{escape(str(data))}[/bold] at [bold]{where}[/bold] (Ctrl-C stops it)")
 
-    server.serve(data, announce=announce, host=host, port=port, durability=durability)
+    server.serve(data, announce=announce, host=host, port=port, durability=durability, open=open or None)
 
 
 def demo(
