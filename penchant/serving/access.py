@@ -41,11 +41,11 @@ OPENED_BY: dict[str, Scopes] = {
     "POST /v1/events": _SEND,
     "PUT /v1/items": _ADMIN,
     "GET /v1/items": _READ,
-    "GET /v1/items/{id:path}": _READ,
-    "DELETE /v1/items/{id:path}": _ADMIN,
+    "GET /v1/items/{id}": _READ,
+    "DELETE /v1/items/{id}": _ADMIN,
     "PUT /v1/users": _ADMIN,
-    "GET /v1/users/{id:path}": _ADMIN,
-    "DELETE /v1/users/{id:path}": _ADMIN,
+    "GET /v1/users/{id}": _ADMIN,
+    "DELETE /v1/users/{id}": _ADMIN,
     "GET /v1/recommend": _ASK,
     "POST /v1/recommend": _ASK,
     "POST /v1/rank": _READ,
@@ -54,6 +54,7 @@ OPENED_BY: dict[str, Scopes] = {
     "GET /health/ready": ANYBODY,
     "GET /docs": ANYBODY,
     "GET /docs/openapi.json": ANYBODY,
+    "GET /docs/{path}": ANYBODY,
 }
 _OF_ADMIN: frozenset[Kind] = frozenset(("item", "user", "erasure"))
 _OF_PUBLIC: frozenset[Kind] = frozenset(("interaction", "impression"))

@@ -36,6 +36,11 @@ class Door:
     def warnings(self) -> list[str]:
         return [*self.said, *self.access.warnings]
 
+    def check_open(self) -> None:
+        """Raises Unavailable until requests are answered."""
+        if not self.tenants.is_open:
+            raise _not_open()
+
     def __call__(self, app: ASGIApp) -> ASGIApp:
         async def through(scope: Scope, receive: Receive, send: Send) -> None:
             asked = cast(HTTPScope, scope)
@@ -75,8 +80,12 @@ def threads_of(scope: Any) -> Threads:
     """The threads that answer this request. Raises Unavailable while they are not there yet."""
     threads: Threads | None = scope["penchant.threads"]
     if threads is None:
-        raise Unavailable("the data folder is being opened.", way_out="Ask again in a second; see /health/ready.")
+        raise _not_open()
     return threads
+
+
+def _not_open() -> Unavailable:
+    return Unavailable("the data folder is being opened.", way_out="Ask again in a second; see /health/ready.")
 
 
 def _is_preflight(scope: HTTPScope) -> bool:

@@ -244,6 +244,7 @@ async def similar(
 async def ready(request: Call) -> ASGIApp:
     """Whether it answers, and as of when. 503 while the data folder is being opened."""
     if not caller_of(request.scope).is_trusted:
+        request.app.state.door.check_open()
         return Answer(Health(penchant=__version__))
     threads = _threads(request)
     parts = threads.engine.parts

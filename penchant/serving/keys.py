@@ -19,7 +19,7 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -36,6 +36,7 @@ _MOST_PER_SECOND = 1e6
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]*[a-z0-9\]]")
 _TEXT = re.compile(rb"pk_([0-9a-f]{8})_[0-9a-f]{72}")
 _CHECK = 8
+_WHICH = f"Name one or more of {', '.join(SCOPES)}."
 _encoder = msgspec.json.Encoder()
 
 
@@ -83,6 +84,12 @@ def _check(text: bytes) -> bytes:
     return b"%08x" % zlib.crc32(text)
 
 
+def _new_id(taken: Container[str]) -> str:
+    while (key_id := secrets.token_hex(4)) in taken:
+        pass
+    return key_id
+
+
 def _new_text(key_id: str) -> bytes:
     text = f"pk_{key_id}_{secrets.token_hex(32)}".encode()
     return text + _check(text)
@@ -102,17 +109,15 @@ def read(folder: Path) -> list[Key] | None:
         raise Corrupt(f"it cannot be read: {error}.", field="keys", value=FILE, way_out=way_out) from None
 
 
-def create(folder: Path, scopes: Sequence[Scope], **more: Any) -> tuple[Key, str]:
+def create(folder: Path, scopes: Iterable[str], **more: Any) -> tuple[Key, str]:
     """Make a key: (what is kept of it, its text, which is nowhere else). ``more``: fields of `Key`.
 
     Raises InvalidInput for scopes, origins or a rate that make no sense.
     """
     with _changing(folder) as keys:
-        taken = {key.id for key in keys}
-        key_id = next(one for one in iter(lambda: secrets.token_hex(4), None) if one not in taken)
+        key_id = _new_id({key.id for key in keys})
         text = _new_text(key_id)
-        named = tuple(one for one in SCOPES if one in scopes)
-        key = Key(id=key_id, digest=digest(text), scopes=named, created=time.time(), **more)
+        key = Key(id=key_id, digest=digest(text), scopes=_named(scopes), created=time.time(), **more)
         _check_sense(key)
         keys.append(key)
     return key, text.decode()
@@ -173,11 +178,17 @@ def _write(folder: Path, keys: list[Key]) -> None:
     draft.replace(folder / FILE)
 
 
+def _named(scopes: Iterable[str]) -> tuple[Scope, ...]:
+    """Each once. Raises InvalidInput for what is no scope, and for none."""
+    named = set(scopes)
+    for unknown in sorted(named.difference(SCOPES)):
+        raise InvalidInput("is no scope.", field="scope", value=unknown, way_out=_WHICH)
+    if not named:
+        raise InvalidInput("a key needs a scope.", field="scope", value=(), way_out=_WHICH)
+    return tuple(one for one in SCOPES if one in named)
+
+
 def _check_sense(key: Key) -> None:
-    if not key.scopes:
-        raise InvalidInput(
-            "a key needs a scope.", field="scope", value=(), way_out=f"Name one or more of {', '.join(SCOPES)}."
-        )
     _check_public(key)
     for origin in key.origins:
         if not _ORIGIN.fullmatch(origin):

@@ -30,7 +30,10 @@ from penchant import __version__
 from penchant.serving.problems import MEDIA_TYPE, Problem
 
 _COMPONENT = "#/components/schemas/{name}"
-_ERRORS = "400 not JSON; 404 not there; 405; 413 too large; 422 not valid; 503 opening, stopping or full (Retry-After)"
+_ERRORS = (
+    "400 not JSON; 401 no good key; 403 a key of another scope; 404 not there; 405; 413 too large; 422 not valid; "
+    "429 more than the key's rate (Retry-After); 503 opening, stopping or full (Retry-After)"
+)
 SLATE = {
     "items": [
         {

@@ -46,6 +46,9 @@ class Tenants(Protocol):
     async def close(self) -> None: ...
 
     @property
+    def is_open(self) -> bool: ...
+
+    @property
     def warnings(self) -> list[str]: ...
 
 
@@ -72,6 +75,10 @@ class Alone:
     async def close(self) -> None:
         if self.threads is not None:
             await _closed(self.threads)
+
+    @property
+    def is_open(self) -> bool:
+        return self.threads is not None
 
     @property
     def warnings(self) -> list[str]:
@@ -130,6 +137,10 @@ class Many:
         for tenant in list(self._here.values()):
             self._end(tenant)
         await asyncio.gather(*self._leaving)
+
+    @property
+    def is_open(self) -> bool:
+        return self._sweeping is not None
 
     @property
     def warnings(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Keys: who may ask the server for w
 @app.command()
 def create(
     scope: Annotated[
-        list[Literal["ingest", "read", "admin", "public"]],
+        list[str],
         typer.Option(
             help="ingest: send what people do. read: ask for lists, read items. admin: change items and profiles, "
             "erase. public: for a browser, alone. Repeat it for more."

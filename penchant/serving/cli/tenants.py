@@ -68,7 +68,7 @@ def remove(
         raise InvalidInput("is not its name; nothing was removed.", field="name", value=again, way_out=f"Say {name}.")
     revoked = keys.revoke_all(data, name)
     _remove(data, name)
-    screens.out.print(f"[bold]{name}[/bold] is gone, and {revoked} keys are revoked.")
+    screens.out.print(f"[bold]{name}[/bold] is gone, and its keys are revoked ({revoked}).")
 
 
 def _remove(data: Path, name: str) -> None:
