@@ -28,7 +28,8 @@ class PenchantError(Exception):
     title = "Penchant failed"
 
     def __init__(self, what: str, *, field: str = "", value: object = None, way_out: str = "") -> None:
-        self.what, self.field, self.value, self.way_out = what, field, shown(value), way_out
+        self.what, self.field, self.way_out = _hidden(what), _hidden(field), _hidden(way_out)
+        self.value = shown(value)
         super().__init__(str(self))
 
     def __str__(self) -> str:
@@ -77,5 +78,10 @@ class Corrupt(PenchantError):
 
 def shown(value: object) -> str:
     """The value as a person would recognise it, cut to a length that fits a log line; never a secret of a key."""
-    text = _SECRET.sub(r"\1…", repr(value))
+    text = _hidden(repr(value))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _hidden(text: str) -> str:
+    """What somebody sent in a wrong place must not reach a log or an answer as it is."""
+    return _SECRET.sub(r"\1…", text)

@@ -24,6 +24,8 @@ _PREFLIGHT = [
     (b"access-control-max-age", _FOR_A_DAY),
 ]
 
+_READABLE = [(b"access-control-expose-headers", b"retry-after"), (b"vary", b"origin")]
+
 
 class Door:
     """A middleware and a hook of `http.application`. By default it is open, and waits for ``tenants.threads``."""
@@ -72,8 +74,7 @@ class Door:
             return
         page = _header(scope["headers"], b"origin")
         if page is not None and self.access.allows(page.decode("latin-1"), scope["query_string"]):
-            more = [(b"access-control-allow-origin", page), (b"vary", b"origin")]
-            message["headers"] = [*message["headers"], *more]
+            message["headers"] = [*message["headers"], (b"access-control-allow-origin", page), *_READABLE]
 
 
 def threads_of(scope: Any) -> Threads:

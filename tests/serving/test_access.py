@@ -296,6 +296,8 @@ def test_no_answer_tells_a_secret(keyed: Keyed) -> None:
                 http.post("/v1/events", json=CLICK | {"action": text}),
             ]
             answers += [http.post(f"/v1/events?kye={text}", json=CLICK), http.post("/v1/events", content=text)]
+            answers += [http.post("/v1/events", json={text: 1}), http.post(f"/v1/events?{text}=1", json=CLICK)]
+            answers += [http.get(f"/v1/{text}"), http.post("/v1/events", json={"kind": "retraction", "target": text})]
     refused = [answer.text for answer in answers if answer.status_code != 200]
     assert len(refused) > 100
     secrets = [text.split("_")[2] for text in keyed.keys.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 import time
@@ -352,6 +353,17 @@ def test_tenants_are_made_listed_and_removed_beside_a_running_server(
     assert not (served[0].folder / "tenants" / "books").exists()
     assert run(["tenant", "list", *data]) == 0
     assert "books " not in capsys.readouterr().out.partition("is gone")[2]
+
+
+def test_a_tenant_is_removed_by_who_types_its_name_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path, "shop")
+    for typed, code in (("news", 2), ("shop", 0)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{typed}\n"))
+        assert run(["tenant", "remove", "shop", "--data", str(tmp_path)]) == code
+        assert "Type its name again" in capsys.readouterr().out
+        assert (tmp_path / "tenants" / "shop").exists() == (code == 2)
 
 
 def circle_click() -> dict[str, Any]:

@@ -64,8 +64,9 @@ def remove(
     from penchant.serving import keys, tenant_folders
 
     tenant_folders.folder_of(data, name)
-    if (again or typer.prompt(f"All data of {name} will be gone. Type its name again")) != name:
-        raise InvalidInput("is not its name; nothing was removed.", field="name", value=again, way_out=f"Say {name}.")
+    said = again or typer.prompt(f"All data of {name} will be gone. Type its name again")
+    if said != name:
+        raise InvalidInput("is not its name; nothing was removed.", field="name", value=said, way_out=f"Say {name}.")
     revoked = keys.revoke_all(data, name)
     _remove(data, name)
     screens.out.print(f"[bold]{name}[/bold] is gone, and its keys are revoked ({revoked}).")
