@@ -99,7 +99,8 @@ def config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Penchant",
         version=__version__,
-        description="Real-time personalization that understands content.",
+        description="Real-time personalization that understands content. "
+        "A server that has keys is asked with `Authorization: Bearer KEY` (docs/keys.md).",
         path="/docs",
         use_handler_docstrings=True,
         render_plugins=[_Page(path="/"), JsonRenderPlugin(path="/openapi.json")],
