@@ -18,10 +18,11 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from penchant.errors import Corrupt, InvalidInput, NotFound, PenchantError, Unavailable
-from penchant.types import Candidate, Condition, Event, Item, Query, Receipt, Slate
+from penchant.types import Auction, Candidate, Condition, Event, Item, Pin, Policy, Promotion, Query, Receipt, Slate
 
 __version__ = "0.1.0"
 __all__ = [
+    "Auction",
     "Candidate",
     "Condition",
     "Corrupt",
@@ -31,6 +32,9 @@ __all__ = [
     "Item",
     "NotFound",
     "PenchantError",
+    "Pin",
+    "Policy",
+    "Promotion",
     "Query",
     "Receipt",
     "Slate",

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant import expressions
+from penchant import expressions, policies
 from penchant.errors import InvalidInput
 from penchant.parts import Parts
 from penchant.types import Query
@@ -28,24 +28,42 @@ def allowed(parts: Parts, query: Query, person: int) -> NDArray[np.uint8]:
     """1 where an item meets the query's conditions and its rule, [items]; empty where there is neither."""
     if query.filter is None:
         return parts.filters.allowed(query.where, parts.index.items)
-    reads = person >= 0 and expressions.fields_read(query.filter, "person")
-    profile = parts.catalogue.profile(person) if reads else {}
-    rule = expressions.resolved(expressions.parse(query.filter), profile, query.context)
+    rule = _resolved(parts, query, person, query.filter)
     return parts.filters.allowed(query.where, parts.index.items, rule, partial(_met, parts, query, person))
 
 
+def true(parts: Parts, query: Query, person: int, rule: str) -> NDArray[np.uint8]:
+    """1 where another rule is true of an item for who asks, [items]."""
+    met = partial(_met, parts, query, person)
+    return parts.filters.allowed((), parts.index.items, _resolved(parts, query, person, rule), met)
+
+
+def _resolved(parts: Parts, query: Query, person: int, rule: str) -> expressions.Tree:
+    reads = person >= 0 and expressions.fields_read(rule, "person")
+    profile = parts.catalogue.profile(person) if reads else {}
+    return expressions.resolved(expressions.parse(rule), profile, query.context)
+
+
 def notes(parts: Parts, query: Query) -> list[str]:
-    """What whoever wrote the query's rule may want to know, when it was followed."""
-    missing = parts.filters.nowhere(expressions.fields_read(query.filter)) if query.filter is not None else []
+    """What whoever wrote the query's rule and policy may want to know, when they were followed."""
+    missing = [
+        f"{where}: no item has a field `{name}`"
+        for where, names in (("filter", _of_rule(query)), ("policy", policies.fields(query.policy)))
+        for name in parts.filters.nowhere(names)
+    ]
     if not missing:
         return []
     there = dict.fromkeys(name for row in parts.catalogue.page(-1, _LOOKED_AT) for name in row.fields)
-    return [f"filter: no item has a field `{name}`; there are {', '.join(there) or 'none'}." for name in missing]
+    return [f"{what}; there are {', '.join(there) or 'none'}." for what in missing]
 
 
 def unread(parts: Parts, query: Query) -> set[str]:
-    """Fields that the query's rule reads and that no rule has read so far. Raises InvalidInput."""
-    return parts.filters.unread(expressions.fields_read(query.filter)) if query.filter is not None else set()
+    """Fields that the query's rule and policy read and that none has read so far. Raises InvalidInput."""
+    return parts.filters.unread(_of_rule(query) | policies.fields(query.policy))
+
+
+def _of_rule(query: Query) -> frozenset[str]:
+    return expressions.fields_read(query.filter) if query.filter is not None else frozenset()
 
 
 def read_fields(parts: Parts, names: Iterable[str]) -> None:

@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from penchant import policies
 from penchant.errors import InvalidInput
+from penchant.types import Policy
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
-TABLES = ("weights", "actions")  # settings that are written as tables, which in the file come last
+TABLES = ("weights", "actions", "policy")  # settings that are written as tables, which in the file come last
 # What a running engine takes from the file: states, counts, vectors and texts do not depend on it.
-LIVE = frozenset(("weights", "fresh_half_life_days", "seen", "max_field_bytes", "snapshot_every", "sensitive"))
+LIVE = frozenset(
+    ("weights", "fresh_half_life_days", "seen", "policy", "max_field_bytes", "snapshot_every", "sensitive")
+)
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +78,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     tenant_idle_seconds  a tenant that nobody asks for so long is closed, and opened again when somebody does
     weights         what each feature weighs in the score, before anything was trained; one not named has its default
     actions         what each action weighs in what a person is about; naming one replaces all defaults
+    policy          how lists are made of candidates where a query does not say it (`types.Policy`): diversity, caps ...
     """
 
     durability: Literal["process", "power"] = "process"
@@ -96,6 +101,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     tenant_idle_seconds: float = 900.0
     weights: dict[str, float] = field(default_factory=default_weights)
     actions: dict[str, Action] = field(default_factory=default_actions)
+    policy: Policy = field(default_factory=Policy)
 
 
 def load_settings(folder: Path, **flags: Any) -> Settings:
@@ -115,6 +121,7 @@ def load_settings(folder: Path, **flags: Any) -> Settings:
     settings.weights = default_weights() | settings.weights
     _check_ranges(settings)
     _check_weights(settings)
+    policies.check(settings.policy)
     return settings
 
 
@@ -138,6 +145,9 @@ def write_settings(folder: Path, settings: Settings) -> Path:
         lines += [
             f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
         ]
+    if settings.policy != defaults.policy:
+        said = {name: value for name, value in structs.asdict(settings.policy).items() if value is not None}
+        lines += ["\n[policy]", *(f"{name} = {_inline(value)}" for name, value in said.items())]
     path = folder / FILE
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -146,6 +156,14 @@ def write_settings(folder: Path, settings: Settings) -> Path:
 def _written(value: object) -> str:
     """What is JSON here is TOML, too."""
     return msgspec.json.encode(value).decode()
+
+
+def _inline(value: Any) -> str:
+    """The same of what holds tables, each in a line of its own."""
+    value = msgspec.to_builtins(value)
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_written(name)} = {_inline(one)}' for name, one in value.items())} }}"
+    return f"[{', '.join(map(_inline, value))}]" if isinstance(value, list | tuple) else _written(value)
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -31,14 +31,14 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import allowing, expressions, intake, kernels, listing, records
+from penchant import allowing, expressions, intake, kernels, listing, policies, records
 from penchant.config import FILE, LIVE, changed, load_settings
 from penchant.errors import InvalidInput, NotFound
 from penchant.following import Follower, mark
-from penchant.listing import Ranked
 from penchant.models import versions
 from penchant.parts import Parts, Taken
 from penchant.pipeline.events import check
+from penchant.pipeline.ranking import Ranked
 from penchant.storage.event_log import Logged, Outcome
 from penchant.types import Erased, Event, Item, Page, Profile, Query, Receipt, Refusal, Slate
 
@@ -149,13 +149,16 @@ class Engine:
     def rank(self, items: Sequence[str], query: Query) -> Slate:
         """These items, each once, ordered for this person; seen ones too. Raises NotFound, InvalidInput.
 
-        All of them are kept that are available and meet the query's conditions; its limit does not count.
+        All of them are kept that are available and meet the query's conditions; its limit does not count. Of policies,
+        the query's own diversity and stability are followed.
         """
+        asked = query.policy
         if len(items) > _LONGEST:
             raise InvalidInput(
                 f"more than {_LONGEST} items.", field="items", value=len(items), way_out="Rank them in parts."
             )
         query = structs.replace(self._checked(structs.replace(query, limit=max(len(items), 1))), seen="allow")
+        query.policy = policies.for_ranking(asked)
         with self.lock:
             numbers = np.array([self._item(item) for item in items], np.int64)
             person, vector = self._vector(query)
@@ -174,8 +177,8 @@ class Engine:
         return records.profile(self.parts, user)
 
     def unread(self, query: Query) -> set[str]:
-        """Fields that the query's rule reads and that no rule has read so far. Raises InvalidInput."""
-        return allowing.unread(self.parts, query)
+        """Fields that the query's rule and policy read and that none has read so far. Raises InvalidInput."""
+        return allowing.unread(self.parts, self._completed(query))
 
     def read_fields(self, names: Iterable[str]) -> None:
         """Read these fields of all items for rules, while lists go on: who asks without this has all others wait."""
@@ -227,7 +230,16 @@ class Engine:
             )
         if query.filter is not None:
             expressions.parse(query.filter)  # what cannot be read is refused before anything waits
-        return query if query.time is not None else structs.replace(query, time=time.time())
+        return self._completed(query)
+
+    def _completed(self, query: Query) -> Query:
+        """With the moment and the policy of the settings, where the query does not say."""
+        if query.policy is not None:
+            policies.check(query.policy)
+        policy = policies.settled(query.policy, self.parts.settings.policy)
+        if query.time is not None and policy is query.policy:
+            return query
+        return structs.replace(query, time=time.time() if query.time is None else query.time, policy=policy)
 
     def _person(self, name: str | None) -> int:
         return self.parts.log.person(self.parts.log.people.get(name)) if name is not None else -1

@@ -63,7 +63,12 @@ class TooMany(PenchantError):
 
     status = 429
     title = "Too many requests"
-    retry_after = 1
+
+    def __init__(
+        self, what: str, *, retry_after: int, field: str = "", value: object = None, way_out: str = ""
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(what, field=field, value=value, way_out=way_out)
 
 
 class Unavailable(PenchantError):

@@ -162,6 +162,7 @@ def _erase(parts: Parts, one: Logged) -> Erased:
     if one.person >= 0:
         parts.states.clear(one.person)
         parts.catalogue.forget(one.person)
+        parts.lists.forget(one.person)
     versions.forget_states(parts.folder / "versions")
     exact = not parts.counts.inexact
     parts.counts_changed()

@@ -8,16 +8,15 @@ under the lock of the parts, and a `Ranked` is only good until the next question
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant import allowing, kernels
+from penchant import allowing, arranging, kernels
 from penchant.kernels import Asked
 from penchant.parts import Parts
 from penchant.pipeline.filters import REMOVED
-from penchant.pipeline.ranking import Scored
+from penchant.pipeline.ranking import Ranked
 from penchant.types import Candidate, Query, Slate
 
 Floats = NDArray[np.float32]
@@ -25,19 +24,6 @@ Longs = NDArray[np.int64]
 
 _FOUND = 200  # items that hold the words of a search
 _LEFT, _TIMES = 100, 3  # candidates a rule must leave, or times the limit: else what it allows is looked for by itself
-
-
-class Ranked(NamedTuple):
-    """Candidates of one question: ``items`` [n], how they are ``scored``, ``reason`` [n] why not shown (0: shown).
-
-    ``vector``: f(x) of the person, when it is a person who asks for a list; ``depth``: how many events are known then.
-    """
-
-    items: Longs
-    scored: Scored
-    reason: NDArray[np.uint8]
-    vector: Floats | None = None
-    depth: int = 0
 
 
 def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
@@ -64,8 +50,13 @@ def _ranked(
     if len(allowed) and np.count_nonzero(reason == kernels.KEPT) < max(_LEFT, _TIMES * query.limit):
         items = retrieval.widened(items, kernels.CONDITION, retrieval.within(allowed, asked.vector))
         reason = _reasons(parts, items, hidden, allowed)
+    more = arranging.added(parts, query, person, allowed, asked.vector)
+    if len(more):
+        items = retrieval.widened(items, kernels.POLICY, more)
+        reason = _reasons(parts, items, hidden, allowed)
     score = parts.ranker.score_like if vector is None else parts.ranker.score
-    return Ranked(items, score(retrieval.scratch, asked, items), reason, vector, asked.depth)
+    scored = arranging.lifted(parts, query, person, items, score(retrieval.scratch, asked, items))
+    return Ranked(items, scored, reason, vector, asked.depth)
 
 
 def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Longs) -> Ranked:
@@ -85,7 +76,9 @@ def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     asked, found = parts.words.of(words), dict(parts.catalogue.search(words, _FOUND))
     allowed = allowing.allowed(parts, query, person)
     items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))
+    items = parts.retrieval.widened(items, kernels.POLICY, arranging.added(parts, query, person, allowed, None))
     scored = parts.ranker.score_words(items, found, asked, vector, query.time or 0.0)
+    scored = arranging.lifted(parts, query, person, items, scored)
     hidden = allowing.hidden(parts, query, -1 if query.seen is None else person)
     return Ranked(items, scored, _reasons(parts, items, hidden, allowed))
 
@@ -98,8 +91,12 @@ def _reasons(parts: Parts, items: Longs, hidden: NDArray[np.int32], allowed: NDA
 
 def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
     """The best of what may be shown, with names."""
-    best = kernels.best(ranked.scored.scores, ranked.items, ranked.reason, query.limit)
+    placed, unmet = arranging.arranged(parts, query, person, ranked)
+    best = np.array([one.place for one in placed], np.int64)
     kept = _candidates(parts, ranked, best)
+    if query.policy is not None:
+        for one, (_, how, sponsorship) in zip(kept, placed, strict=True):
+            one.placed, one.sponsorship = how, sponsorship
     if ranked.vector is not None:
         for one, judged in zip(kept, parts.judged(person, ranked.vector, ranked.items[best]), strict=True):
             one.probabilities, one.rating = judged
@@ -112,7 +109,7 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
         user=query.user,
         retrieved=len(ranked.items),
         removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
-        notes=allowing.notes(parts, query),
+        notes=allowing.notes(parts, query) + unmet,
     )
 
 

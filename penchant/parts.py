@@ -28,6 +28,7 @@ from penchant.models.runtime import Version
 from penchant.models.text_encoder import TextEncoder, load_encoder
 from penchant.pipeline.filters import Filters
 from penchant.pipeline.items import ItemTexts, render
+from penchant.pipeline.policy import Lists
 from penchant.pipeline.ranking import Ranker
 from penchant.pipeline.retrieval import Retrieval
 from penchant.pipeline.state import KEPT, UserStates
@@ -76,7 +77,7 @@ class Parts:
         self.positive = (self.weights > 0).view(np.uint8)
         self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
         self.words = Words(self.encoder, self.version, self.log.words, self._failed)
-        self.filters = Filters(self.catalogue.rows)
+        self.filters, self.lists = Filters(self.catalogue.rows), Lists()
         self.reset()
         self.swapping = threading.Lock()  # one goes over to another version at a time
         self._rebuilding: threading.Thread | None = None

@@ -1,6 +1,6 @@
 """The eight words, as data. The same names stand in JSON, in code, in the docs and in the logs.
 
-`Policy` is not a record but the stage that turns candidates into a slate, and `Feedback` arrives with the
+`Policy` says how candidates become a slate; the stage that does it is `pipeline.policy`. `Feedback` arrives with the
 stage that joins slates with what was done about them. `UserState` lives as rows of arrays in
 `storage.state_store`, since sixty of them are stepped in one call.
 """
@@ -95,6 +95,53 @@ class Condition(Struct, frozen=True, forbid_unknown_fields=True):
     high: float | None = None
 
 
+class Pin(Struct, frozen=True, forbid_unknown_fields=True):
+    """An item that stands at ``slot`` (1: the first), whatever its score."""
+
+    item: str
+    slot: int
+
+
+class Promotion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Items of which the rule ``filter`` is true gain ``boost`` in score, and ``at_least`` so many are shown."""
+
+    filter: str
+    boost: float = 0.0
+    at_least: int = 0
+
+
+class Auction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sponsored ``slots`` (1: the first), given to the largest bid times the probability of ``action``.
+
+    ``bids``: what an item's sponsor pays at most for one such action. Each winner pays what it would have taken to stay
+    before the next one, and ``reserve`` at least (generalized second price, Edelman, Ostrovsky & Schwarz 2007).
+    """
+
+    slots: tuple[int, ...]
+    bids: dict[str, float]
+    action: str = "click"
+    reserve: float = 0.0
+
+
+class Policy(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How candidates become a slate. What is left out is as the settings say, and they say nothing by default.
+
+    diversity   0: by score alone; towards 1, what is unlike the rest of the list
+    stability   0: by score alone; 1: what stood in the person's last list stays where it was
+    previous    the list that is to stay; left out, the last one that was made for the same question
+    caps        most items in a list that share a value of a field: ``{"brand": 2}``
+    pins, promotions, sponsored   see there; none of them shows what may not be shown
+    """
+
+    diversity: float | None = None
+    stability: float | None = None
+    previous: tuple[str, ...] | None = None
+    caps: dict[str, int] | None = None
+    pins: tuple[Pin, ...] | None = None
+    promotions: tuple[Promotion, ...] | None = None
+    sponsored: Auction | None = None
+
+
 class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     """Who asks, when, in which context, for how many, under which constraints, with which words.
 
@@ -113,7 +160,16 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     where: tuple[Condition, ...] = ()
     filter: str | None = None
     seen: Literal["ever", "allow"] | float | None = None
+    policy: Policy | None = None
     explain_removed: bool = False
+
+
+class Sponsorship(Struct, kw_only=True):
+    """What a sponsored place was won with: the bid, the probability of the action, and the price of one action."""
+
+    bid: float
+    probability: float
+    price: float
 
 
 class Candidate(Struct, kw_only=True, omit_defaults=True):
@@ -123,6 +179,7 @@ class Candidate(Struct, kw_only=True, omit_defaults=True):
     ``probabilities``: of each action, should the person turn to this item; ``rating``: the value that the person would
     give it. Both only of people, and only where the version in use has learned them; where none has learned ratings,
     those of given items (`Engine.rank`) are foretold by people who rated alike, if anybody rated anything.
+    ``placed``: that it stands here by the policy and not by its score alone.
     """
 
     item: str
@@ -133,6 +190,8 @@ class Candidate(Struct, kw_only=True, omit_defaults=True):
     removed: str | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     rating: float | None = None
+    placed: Literal["pinned", "promoted", "sponsored"] | None = None
+    sponsorship: Sponsorship | None = None
 
 
 class Slate(Struct, kw_only=True, omit_defaults=True):

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from penchant.config import FILE, Action, Settings, default_weights, load_settings, write_settings
 from penchant.errors import InvalidInput
+from penchant.types import Auction, Pin, Policy, Promotion
 from tests.conftest import temporary_folder
+
+NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8)
 
 
 def test_an_empty_folder_has_the_defaults(tmp_path: Path) -> None:
@@ -76,12 +79,27 @@ def test_a_flag_is_checked_like_the_file(tmp_path: Path) -> None:
         min_size=1,
         max_size=4,
     ),
+    policy=st.builds(
+        Policy,
+        diversity=st.none() | st.floats(0, 1),
+        caps=st.none() | st.dictionaries(NAMES, st.integers(1, 9), max_size=3),
+        pins=st.none() | st.tuples(st.builds(Pin, NAMES, st.integers(1, 9))),
+        promotions=st.none() | st.tuples(st.builds(Promotion, filter=st.just("a < 1"), boost=st.floats(-9, 9))),
+        sponsored=st.none()
+        | st.builds(Auction, slots=st.just((1, 3)), bids=st.dictionaries(NAMES, st.floats(0, 9), max_size=3)),
+    ),
 )
 def test_written_settings_are_read_back(
-    template: str, neighbours: int, half_life_days: float, popularity: float, actions: dict[str, Action]
+    template: str,
+    neighbours: int,
+    half_life_days: float,
+    popularity: float,
+    actions: dict[str, Action],
+    policy: Policy,
 ) -> None:
     settings = Settings(template=template, neighbours=neighbours, half_life_days=half_life_days, actions=actions)
     settings.weights["popularity"] = popularity
+    settings.policy = policy
     with temporary_folder() as folder:
         write_settings(folder, settings)
         assert load_settings(folder) == settings

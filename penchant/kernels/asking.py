@@ -24,9 +24,9 @@ from penchant.kernels.shared import (
 
 STALE = 20.0  # half-lives after which an item is not fresh at all
 ASKED = 10  # events back whose neighbours speak for a candidate
-KEPT, SEEN, GONE, FILTERED = 0, 1, 2, 3
+KEPT, SEEN, GONE, FILTERED, CAPPED = range(5)
 DENSE, TRANSITIONS, NEIGHBOURS, POPULAR, FRESH, WORDS = 1, 2, 4, 8, 16, 32
-CONDITION, GIVEN, PEOPLE, CONTEXT, AGAIN = 64, 128, 256, 512, 1024
+CONDITION, GIVEN, PEOPLE, CONTEXT, AGAIN, POLICY = 64, 128, 256, 512, 1024, 2048
 STAMP, SOURCE, TRANSITION, NEIGHBOUR, RECENT, TOGETHER, SIMILAR, OWN = range(8)  # columns of Scratch
 _COLUMNS = 8
 _HIDDEN = 1 << 30  # among the SOURCE bits of a candidate: it is not to be seen again
@@ -43,6 +43,7 @@ SOURCES = {
     PEOPLE: "people",
     CONTEXT: "context",
     AGAIN: "again",
+    POLICY: "policy",
 }
 
 

@@ -45,7 +45,7 @@ Met = Callable[[float | None, str | None], NDArray[np.int32]]  # (seconds or eve
 _Truth = Callable[[dict[str, Any]], int]  # of an item by its fields
 
 _NO_MASK = np.empty(0, np.uint8)
-REMOVED = {1: "seen", 2: "unavailable", 3: "condition"}
+REMOVED = {1: "seen", 2: "unavailable", 3: "condition", 4: "cap"}
 _MASKS, _COLUMNS = 256, 64
 _FOLLOWED, _PATCHED = 100_000, 256  # changes that are remembered; that a mask is corrected by, and not built again
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}  # a comparison read from its other side
@@ -146,6 +146,10 @@ class Filters:
         _put(reading.columns, reading.changed)
         for name, column in reading.columns.items():
             _keep(self._columns, name, column, _COLUMNS)
+
+    def value(self, name: str, item: int) -> Any:
+        """The value of a field of an item, as rules read it; None where it has none."""
+        return self._column(name).value(item)
 
     def _truths(self, rule: Tree, items: int, met: Met) -> Mask:
         """FALSE, UNKNOWN or TRUE of every item."""

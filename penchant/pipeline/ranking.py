@@ -48,6 +48,19 @@ class Scored(NamedTuple):
     terms: Floats
 
 
+class Ranked(NamedTuple):
+    """Candidates of one question: ``items`` [n], how they are ``scored``, ``reason`` [n] why not shown (0: shown).
+
+    ``vector``: f(x) of the person, when it is a person who asks for a list; ``depth``: how many events are known then.
+    """
+
+    items: Longs
+    scored: Scored
+    reason: NDArray[np.uint8]
+    vector: Floats | None = None
+    depth: int = 0
+
+
 class Ranker:
     """Scores under one version's fusion; reads counts and vectors, changes nothing."""
 

@@ -280,11 +280,10 @@ def _in_address(key: Key) -> InvalidInput:
 
 
 def _too_many(rate: float, seconds: int) -> TooMany:
-    error = TooMany(
+    return TooMany(
         "more requests than this key may make in a second.",
+        retry_after=seconds,
         field="rate",
         value=rate,
         way_out=f"Ask again in {seconds} s, or make a key with a higher --rate.",
     )
-    error.retry_after = seconds
-    return error

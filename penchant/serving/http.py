@@ -40,7 +40,7 @@ from penchant.serving import bodies, pages, problems
 from penchant.serving.access import caller_of
 from penchant.serving.door import Door, threads_of
 from penchant.serving.threads import Threads
-from penchant.types import Event, Item, Page, Profile, Query, Receipt, Slate
+from penchant.types import Event, Item, Page, Policy, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
@@ -61,6 +61,7 @@ Filter = Annotated[
 Seen = Annotated[
     str | None, Parameter(description="what to hide: `ever` seen, `allow` all, or seen in so many seconds")
 ]
+Dial = Annotated[float | None, Parameter(ge=0, le=1, description="0 to 1; docs/policies.md. POST for a whole policy")]
 Time = Annotated[float | None, Parameter(ge=0, le=_LAST_SECOND, description="the moment of asking, Unix seconds")]
 
 
@@ -188,12 +189,16 @@ async def recommend(
     filter: Filter = None,
     seen: Seen = None,
     time: Time = None,
+    diversity: Dial = None,
+    stability: Dial = None,
     removed: Annotated[bool, Parameter(description="also say what was removed, and why")] = False,
 ) -> ASGIApp:
     """What this person should see next, with every event in it that was acknowledged before."""
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=time)
     query.explain_removed = removed
+    if diversity is not None or stability is not None:
+        query.policy = Policy(diversity=diversity, stability=stability)
     caller_of(request.scope).check_query(query)
     return Answer(await _threads(request).recommend(query))
 
@@ -364,7 +369,12 @@ _DESCRIBED = {
     "DELETE /v1/users/{id}": pages.Described(f"{_HERE}/v1/users/ann' -X DELETE", Receipt, pages.RECEIPT),
     "GET /v1/recommend": pages.Described(f"{_HERE}/v1/recommend?user=ann&where=genres=Horror'", Slate, pages.SLATE),
     "POST /v1/recommend": pages.Described(
-        f"{_HERE}/v1/recommend' -d '{json.dumps(pages.ASKED)}'", Slate, pages.SLATE, Query, (pages.ASKED,), listed=False
+        f"{_HERE}/v1/recommend' -d '{json.dumps(pages.ASKED)}'",
+        Slate,
+        pages.SLATE,
+        Query,
+        (pages.ASKED, pages.ARRANGED),
+        listed=False,
     ),
     "POST /v1/rank": pages.Described(
         f"{_HERE}/v1/rank' -d '{json.dumps(pages.RANKED)}'",

@@ -64,6 +64,16 @@ CLICK = {"user": "ann", "action": "click", "item": "alien"}
 SPOKEN = {"user": "ann", "action": "search", "words": "a quiet film about space"}
 ALIEN = {"id": "alien", "fields": {"title": "Alien", "genres": ["Horror", "Sci-Fi"], "year": 1979}}
 ASKED = {"user": "ann", "context": {"device": "tv"}, "filter": 'year < 2000 and "Horror" in genres and not seen(30d)'}
+ARRANGED = {
+    "user": "ann",
+    "policy": {
+        "diversity": 0.3,
+        "caps": {"genres": 3},
+        "pins": [{"item": "alien", "slot": 1}],
+        "promotions": [{"filter": "year > 1985", "boost": 0.5, "at_least": 1}],
+        "sponsored": {"slots": [3], "bids": {"aliens": 0.8}},
+    },
+}
 RANKED = {"user": "ann", "items": ["alien", "aliens"]}
 ANN = {"id": "ann", "fields": {"age": 34, "speaks": ["en", "fr"]}}
 _PROBLEM = {

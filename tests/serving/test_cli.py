@@ -86,7 +86,10 @@ def events_in(folder: Path) -> int:
         ("init", ["--data", "--preset"]),
         ("doctor", ["--what", "--map", "--action", "--data", "--json"]),
         ("import", ["--what", "--map", "--action", "--dry-run", "--data"]),
-        ("recommend", ["--limit", "--where", "--filter", "--seen", "--removed", "--time", "--json", "--data"]),
+        (
+            "recommend",
+            ["--limit", "--where", "--filter", "--policy", "--seen", "--removed", "--time", "--json", "--data"],
+        ),
         ("similar", ["--limit", "--where", "--removed", "--json", "--data"]),
         ("search", ["--user", "--limit", "--where", "--seen", "--removed", "--json", "--data"]),
         ("replay", ["--data", "--share", "--split", "--least", "--no-staleness", "--picture"]),
@@ -344,6 +347,16 @@ def test_recommend_shows_title_score_sources_features_and_versions(imported: Pen
     assert "transitions" in first
     assert "as of event 6" in told
     assert "version v0" in told
+
+
+def test_recommend_takes_a_policy_as_json(imported: Penchant) -> None:
+    code, told, _ = imported("recommend", "zoe", "--policy", '{"pins": [{"item": "m3", "slot": 1}]}', "--json")
+    assert code == 0
+    assert json.loads(told)["items"][0]["item"] == "m3"
+    code, _, said = imported("recommend", "zoe", "--policy", "{caps: 2}")
+    assert code == 2
+    assert "policy" in said
+    assert '{"caps": {"brand": 2}}' in said
 
 
 def test_recommend_says_when_nothing_is_known_of_a_person(imported: Penchant) -> None:

@@ -12,7 +12,7 @@ import typer
 from penchant.errors import InvalidInput
 from penchant.serving import screens
 from penchant.serving.cli.options import HERE, Data, Json, Limit, existing
-from penchant.types import Query, Slate
+from penchant.types import Policy, Query, Slate
 
 if TYPE_CHECKING:
     from penchant.engine import Engine
@@ -28,6 +28,14 @@ FilterOption = Annotated[
         metavar="RULE",
         help="Show only what this is true of: 'price < 50 and \"drama\" in genres and not seen(30d)'. Fields of who "
         "asks are person.NAME.",
+    ),
+]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="JSON",
+        help='How the list is made: \'{"diversity": 0.3, "caps": {"brand": 2}, "pins": [{"item": "ID", "slot": 1}]}\'; '
+        "docs/policies.md. Left out: what [policy] in penchant.toml says.",
     ),
 ]
 SeenOption = Annotated[
@@ -49,6 +57,7 @@ def recommend(
     limit: Limit = 10,
     where: Where = None,
     filter: FilterOption = None,
+    policy: PolicyOption = None,
     seen: SeenOption = None,
     removed: Removed = False,
     time: Time = None,
@@ -56,7 +65,7 @@ def recommend(
     json: Json = False,
 ) -> None:
     """What this person should see next."""
-    query = _query(limit, where, filter, seen, time)
+    query = _query(limit, where, filter, policy, seen, time)
     query.user, query.explain_removed = user, removed
     with existing(data) as engine:
         answer = engine.recommend(query)
@@ -69,13 +78,14 @@ def similar(
     limit: Limit = 10,
     where: Where = None,
     filter: FilterOption = None,
+    policy: PolicyOption = None,
     removed: Removed = False,
     time: Time = None,
     data: Data = HERE,
     json: Json = False,
 ) -> None:
     """Items like this one."""
-    query = _query(limit, where, filter, None, time)
+    query = _query(limit, where, filter, policy, None, time)
     query.explain_removed = removed
     with existing(data) as engine:
         answer = engine.similar(item, query)
@@ -88,6 +98,7 @@ def search(
     limit: Limit = 10,
     where: Where = None,
     filter: FilterOption = None,
+    policy: PolicyOption = None,
     seen: SeenOption = None,
     removed: Removed = False,
     time: Time = None,
@@ -95,7 +106,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Items that the words name or mean. Asking leaves no trace; only an event does."""
-    query = _query(limit, where, filter, seen, time)
+    query = _query(limit, where, filter, policy, seen, time)
     query.words, query.user, query.explain_removed = " ".join(words), user, removed
     with existing(data) as engine:
         _show(engine, engine.search(query), f"“{query.words}”" + (f" for {user}" if user else ""), json)
@@ -116,11 +127,26 @@ def _show(engine: Engine, answer: Slate, heading: str, json: bool) -> None:
         screens.warnings([*answer.notes, *engine.warnings])
 
 
-def _query(limit: int, where: list[str] | None, filter: str | None, seen: str | None, time: str | None) -> Query:
+def _query(
+    limit: int, where: list[str] | None, filter: str | None, policy: str | None, seen: str | None, time: str | None
+) -> Query:
     from penchant.pipeline.filters import parse
 
     conditions = tuple(parse(text) for text in where or ())
-    return Query(limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=_moment(time))
+    return Query(
+        limit=limit, where=conditions, filter=filter, policy=_policy(policy), seen=_seen(seen), time=_moment(time)
+    )
+
+
+def _policy(text: str | None) -> Policy | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Policy)
+    except msgspec.DecodeError as error:
+        raise InvalidInput(
+            f"{error}.", field="policy", value=text, way_out='Write JSON: {"caps": {"brand": 2}}; docs/policies.md.'
+        ) from None
 
 
 def _seen(text: str | None) -> Seen:
