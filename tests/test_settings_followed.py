@@ -128,3 +128,10 @@ def test_every_other_setting_waits(circled: Engine, name: str) -> None:
         circled.use_settings()
     assert refused.value.field == name
     assert circled.parts.settings == before
+
+
+def test_the_standard_policy_is_followed(circled: Engine) -> None:
+    assert names(ask(circled, "ann"))[0] != "i2"
+    write(circled, '[policy]\npins = [{ item = "i2", slot = 1 }]\n')
+    circled.use_settings()
+    assert names(ask(circled, "ann"))[0] == "i2"
