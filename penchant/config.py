@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from penchant.types import Policy
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
-TABLES = ("weights", "actions", "policy")  # settings that are written as tables, which in the file come last
+TABLES = ("weights", "actions", "policy", "slates")  # settings that are written as tables, which in the file come last
 # What a running engine takes from the file: states, counts, vectors and texts do not depend on it.
 LIVE = frozenset(
     ("weights", "fresh_half_life_days", "seen", "policy", "max_field_bytes", "snapshot_every", "sensitive")
@@ -32,6 +33,25 @@ class Action(Struct, frozen=True, forbid_unknown_fields=True):
     """How strongly an action moves the person's state; below 0 it pushes away, and only above 0 is it counted."""
 
     weight: float = 1.0
+
+
+class Slates(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of lists that a server answered, and how they are joined with what was done about them.
+
+    share        of the lists, drawn at random, 0 to 1; 0: none is kept
+    days         for so long
+    most_bytes   and in so much room, or else the oldest go
+    window_minutes  so long after a list, what was done with its items belongs to it
+    conversions  actions that count as a success beyond a click
+    shown        ``answered``: every item of a list counts as shown; ``told``: those that impressions name
+    """
+
+    share: float = 1.0
+    days: float = 7.0
+    most_bytes: int = 2**30
+    window_minutes: float = 30.0
+    conversions: tuple[str, ...] = ("buy", "subscribe", "complete")
+    shown: Literal["answered", "told"] = "answered"
 
 
 def default_actions() -> dict[str, Action]:
@@ -78,6 +98,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     tenant_idle_seconds  a tenant that nobody asks for so long is closed, and opened again when somebody does
     weights         what each feature weighs in the score, before anything was trained; one not named has its default
     actions         what each action weighs in what a person is about; naming one replaces all defaults
+    slates          what is kept of lists that were answered, and what belongs to them (`Slates`)
     policy          how lists are made of candidates where a query does not say it (`types.Policy`): diversity, caps ...
     """
 
@@ -102,6 +123,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     weights: dict[str, float] = field(default_factory=default_weights)
     actions: dict[str, Action] = field(default_factory=default_actions)
     policy: Policy = field(default_factory=Policy)
+    slates: Slates = Slates()
 
 
 def load_settings(folder: Path, **flags: Any) -> Settings:
@@ -145,9 +167,10 @@ def write_settings(folder: Path, settings: Settings) -> Path:
         lines += [
             f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
         ]
-    if settings.policy != defaults.policy:
-        said = {name: value for name, value in structs.asdict(settings.policy).items() if value is not None}
-        lines += ["\n[policy]", *(f"{name} = {_inline(value)}" for name, value in said.items())]
+    for table in ("policy", "slates"):
+        its, standard = getattr(settings, table), getattr(defaults, table)
+        said = {name: value for name, value in structs.asdict(its).items() if value != getattr(standard, name)}
+        lines += [f"\n[{table}]", *(f"{name} = {_inline(value)}" for name, value in said.items())] if said else []
     path = folder / FILE
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -196,9 +219,13 @@ def _check_ranges(settings: Settings) -> None:
         "port": (0, 65_535),
         "max_open_tenants": (1, 10_000),
         "tenant_idle_seconds": (1, 10**9),
+        "slates.share": (0, 1),
+        "slates.days": (0, 3650),
+        "slates.most_bytes": (2**20, 2**50),
+        "slates.window_minutes": (1 / 60, 7 * 1440),
     }
     for name, (low, high) in ranges.items():
-        value = getattr(settings, name)
+        value = attrgetter(name)(settings)
         if not low <= value <= high:
             raise InvalidInput(f"must lie in {low:g}..{high:g}.", field=name, value=value, way_out=f"Correct {FILE}.")
     values = [value for its in settings.contexts.values() for value in its]

@@ -40,9 +40,10 @@ from penchant.parts import Parts, Taken
 from penchant.pipeline.events import check
 from penchant.pipeline.ranking import Ranked
 from penchant.storage.event_log import Logged, Outcome
-from penchant.types import Erased, Event, Item, Page, Profile, Query, Receipt, Refusal, Slate
+from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Refusal, Slate
 
 _LONGEST = 1000
+_Made = Callable[[Parts, Query, int, Ranked], Slate]
 
 
 class Batch:
@@ -62,6 +63,7 @@ class Engine:
         self._writing = threading.Lock()
         self._half_done = False
         self._unwritten: str | None = None
+        self.tracks = False  # whether lists of the present moment count as shown, where the query does not say
         self._followers: list[Follower] = []
 
     @classmethod
@@ -77,6 +79,7 @@ class Engine:
         try:
             engine.parts.load()
             engine.parts.catch_up(engine._take)
+            engine._restore_shown()
             engine.use_chosen_version()
         except BaseException:
             engine.parts.close()
@@ -142,7 +145,7 @@ class Engine:
             people = [self._person(query.user) for query in queries]
             vectors = self.parts.vectors_of(people, queries)
             return [
-                listing.slate(self.parts, query, person, listing.for_person(self.parts, query, person, vector))
+                self._shown(query, person, listing.slate, listing.for_person(self.parts, query, person, vector))
                 for query, person, vector in zip(queries, people, vectors, strict=True)
             ]
 
@@ -162,7 +165,8 @@ class Engine:
         with self.lock:
             numbers = np.array([self._item(item) for item in items], np.int64)
             person, vector = self._vector(query)
-            return listing.ranking(self.parts, query, person, listing.these(self.parts, query, person, vector, numbers))
+            ranked = listing.these(self.parts, query, person, vector, numbers)
+            return self._shown(query, person, listing.ranking, ranked)
 
     def item(self, name: str) -> Item:
         """An item as it was sent last. Raises NotFound."""
@@ -190,7 +194,7 @@ class Engine:
         with self.lock:
             person = self._person(query.user)
             ranked = listing.like_item(self.parts, query, person, self._item(item))
-            return listing.slate(self.parts, query, person, ranked)
+            return self._shown(query, person, listing.slate, ranked)
 
     def search(self, query: Query) -> Slate:
         """Items that the words name or mean, ordered for this person."""
@@ -200,7 +204,26 @@ class Engine:
         self.parts.words.read([query.words or ""])
         with self.lock:
             person, vector = self._vector(query)
-            return listing.slate(self.parts, query, person, listing.matching(self.parts, query, person, vector))
+            return self._shown(query, person, listing.slate, listing.matching(self.parts, query, person, vector))
+
+    def _shown(
+        self, query: Query, person: int, made: Callable[[Parts, Query, int, Ranked], Slate], of: Ranked
+    ) -> Slate:
+        """The slate that is made of what was ranked; kept, where it counts as shown."""
+        slate = made(self.parts, query, person, of)
+        if query.track:
+            self.parts.showing.show(query, person, slate)
+        return slate
+
+    def slate(self, id: str) -> Feedback:
+        """A list that was shown, as it was, with what was done about it since. Raises NotFound."""
+        with self.lock:
+            return self.parts.showing.find(id)
+
+    def _restore_shown(self) -> None:
+        """Lists whose window has not passed wait on; what was done about them is in the log."""
+        for person in self.parts.showing.restore():
+            self.parts.showing.amended(person, self.parts.history(person, self.parts.as_of))
 
     def examine(self, query: Query) -> Ranked:
         """All candidates for a person with what speaks for them; good until the next question. Hold `lock`."""
@@ -237,9 +260,10 @@ class Engine:
         if query.policy is not None:
             policies.check(query.policy)
         policy = policies.settled(query.policy, self.parts.settings.policy)
-        if query.time is not None and policy is query.policy:
-            return query
-        return structs.replace(query, time=time.time() if query.time is None else query.time, policy=policy)
+        if query.time is None:
+            tracked = self.tracks if query.track is None else query.track
+            return structs.replace(query, time=time.time(), policy=policy, track=tracked)
+        return query if policy is query.policy else structs.replace(query, policy=policy)
 
     def _person(self, name: str | None) -> int:
         return self.parts.log.person(self.parts.log.people.get(name)) if name is not None else -1
@@ -257,8 +281,9 @@ class Engine:
     @property
     def warnings(self) -> list[str]:
         half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
-        said = (self.parts.texts.warning, self.parts.texts.failure, half_done, self._unwritten)
-        return [text for text in (*said, *(one.warning for one in self._followers)) if text]
+        texts, refused = self.parts.texts, [one.warning for one in self._followers]
+        said = (texts.warning, texts.failure, half_done, self._unwritten, self.parts.showing.failure, *refused)
+        return [text for text in said if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
         """Until every item sent so far has its vector; ``progress(texts left)`` now and then."""

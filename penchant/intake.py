@@ -70,6 +70,7 @@ def _interactions(parts: Parts, group: Sequence[Logged]) -> set[int]:
     contexts = np.array([parts.log.contexts.bits(one.event.context) for one in group], np.int64)
     history = History(events.offsets, events.items, events.words, events.actions, events.values, events.times, contexts)
     parts.counts.add(parts.met(events.people, history))
+    parts.showing.acted(events.people, history)
     return set(events.offsets[status == kernels.LATE_EVENT].tolist())
 
 
@@ -121,10 +122,12 @@ def _amend(parts: Parts, one: Logged) -> None:
     elif one.event.kind == "retraction":
         _swap(parts, one, [one.person])
     elif one.event.kind == "alias":
+        parts.showing.joined(one.target, one.person)
         _swap(parts, one, [one.person, one.target])
         _join_profiles(parts, one)
         parts.states.clear(one.target)
-    # An impression is kept in the log; nothing is derived from it yet.
+    elif one.event.kind == "impression":
+        parts.showing.told(parts.log.person(one.person), one.event.slate, one.event.time or 0.0)
 
 
 def _join_profiles(parts: Parts, one: Logged) -> None:
@@ -146,6 +149,7 @@ def _swap(parts: Parts, one: Logged, before: Sequence[int]) -> None:
     new = parts.history(one.person, one.offset)
     parts.counts.add(_of(parts, one.person, new))
     parts.states.replace(one.person, parts.history(one.person, one.offset, KEPT))
+    parts.showing.amended(one.person, new)
     parts.counts_changed()
 
 
@@ -163,6 +167,7 @@ def _erase(parts: Parts, one: Logged) -> Erased:
         parts.states.clear(one.person)
         parts.catalogue.forget(one.person)
         parts.lists.forget(one.person)
+    parts.showing.erased(one.person, one.name)
     versions.forget_states(parts.folder / "versions")
     exact = not parts.counts.inexact
     parts.counts_changed()

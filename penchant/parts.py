@@ -33,6 +33,7 @@ from penchant.pipeline.ranking import Ranker
 from penchant.pipeline.retrieval import Retrieval
 from penchant.pipeline.state import KEPT, UserStates
 from penchant.pipeline.words import Words
+from penchant.showing import Showing
 from penchant.storage.catalogue import Catalogue, Row
 from penchant.storage.contexts import Contexts
 from penchant.storage.counts import Counts, Met
@@ -75,6 +76,7 @@ class Parts:
         self.rates = np.array([name in settings.ratings for name in actions] + [False] * 256)[:256]
         self.weights = np.array([*actions.values(), *[0.0] * 256], np.float32)[:256]
         self.positive = (self.weights > 0).view(np.uint8)
+        self.showing = Showing(folder, settings, self.log, self.weights.tolist())
         self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
         self.words = Words(self.encoder, self.version, self.log.words, self._failed)
         self.filters, self.lists = Filters(self.catalogue.rows), Lists()
@@ -408,6 +410,7 @@ class Parts:
         if self._rebuilding is not None:
             self._rebuilding.join()
         self.index.wait()
+        self.showing.close()
         self.catalogue.close()
         self.log.close()
 

@@ -1,8 +1,7 @@
 """The eight words, as data. The same names stand in JSON, in code, in the docs and in the logs.
 
-`Policy` says how candidates become a slate; the stage that does it is `pipeline.policy`. `Feedback` arrives with the
-stage that joins slates with what was done about them. `UserState` lives as rows of arrays in
-`storage.state_store`, since sixty of them are stepped in one call.
+`Policy` says how candidates become a slate; the stage that does it is `pipeline.policy`. `UserState` lives as rows of
+arrays in `storage.state_store`, since sixty of them are stepped in one call.
 """
 
 from __future__ import annotations
@@ -148,6 +147,8 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     ``time`` is the only clock the pipeline reads (Unix seconds; the engine fills it in once, at the door).
     ``seen`` is ``"ever"`` (hide all the person touched), ``"allow"``, or a window in seconds; left out, it is
     what the settings say for lists (``"ever"`` by default) and ``"allow"`` for searches.
+    ``track``: that the list counts as shown, and what is done about it as feedback; left out, a server says so of lists
+    of the present moment, and nobody else does.
     ``filter``: a rule over fields of items, the person and the context, as `expressions` reads it; an item of which it
     is not true is not shown.
     """
@@ -161,6 +162,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     filter: str | None = None
     seen: Literal["ever", "allow"] | float | None = None
     policy: Policy | None = None
+    track: bool | None = None
     explain_removed: bool = False
 
 
@@ -200,6 +202,7 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
     ``user_as_of`` is the offset of the newest event of this very person (0: none known).
     ``retrieved`` = len(kept) + len(removed), before the cut to ``limit``.
     ``notes``: what looks like a mistake in the question, which was answered all the same.
+    ``id``: of a list that counts as shown, by which it is found again (`Engine.slate`).
     """
 
     items: list[Candidate]
@@ -211,6 +214,31 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
     retrieved: int = 0
     removed: list[Candidate] | None = None
     notes: list[str] = field(default_factory=list)
+    id: str | None = None
+
+
+class Done(Struct, kw_only=True):
+    """What was done with an item of a slate: the first time of each action, and what it is worth (its weight)."""
+
+    item: str
+    place: int
+    actions: dict[str, float]
+    reward: float
+
+
+class Feedback(Struct, kw_only=True):
+    """A slate as it was shown, the question it answered, and what was done about it.
+
+    ``until``: what is done by then belongs to it; ``settled``: nothing will be added any more. ``place`` in ``done``
+    counts from 1. ``reward`` is the sum over its items.
+    """
+
+    slate: Slate
+    query: Query
+    done: list[Done]
+    reward: float
+    until: float
+    settled: bool
 
 
 class Refusal(Struct, kw_only=True):

@@ -20,7 +20,7 @@ LAYERS = (
     ("types", "errors", "config", "threads", "expressions", "policies"),
     ("kernels", "models", "storage"),
     ("pipeline",),
-    ("beside", "following"),
+    ("beside", "following", "showing"),
     ("parts",),
     ("intake", "listing", "records", "allowing", "arranging"),
     ("engine",),

@@ -118,6 +118,7 @@ def test_every_other_setting_waits(circled: Engine, name: str) -> None:
         "ratings": '["like"]',
         "host": '"::1"',
         "open": "true",
+        "slates": "{days = 9}",
         "actions": "{click = {weight = 2.0}}",
     }
     text = f"{name} = {other.get(name, '9')}\n"

@@ -51,6 +51,8 @@ OPENED_BY: dict[str, Scopes] = {
     "POST /v1/rank": _READ,
     "GET /v1/search": _READ,
     "GET /v1/similar": _READ,
+    "GET /v1/slates/{id}": _READ,
+    "GET /v1/feedback": _ADMIN,
     "GET /health/ready": ANYBODY,
     "GET /docs": ANYBODY,
     "GET /docs/openapi.json": ANYBODY,

@@ -8,6 +8,8 @@
     POST /v1/rank        these items, in this person's order
     GET  /v1/search      what the words name or mean, in this person's order
     GET  /v1/similar     what is like this item
+    GET  /v1/slates/ID   a list as it was shown, and what was done about it
+    GET  /v1/feedback    what people do about lists, by version and source
     GET  /health/ready   whether it answers, and as of when
     GET  /docs           all of this, rendered
 
@@ -35,12 +37,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
+from penchant.evaluation import live
 from penchant.pipeline.filters import parse
 from penchant.serving import bodies, pages, problems
 from penchant.serving.access import caller_of
 from penchant.serving.door import Door, threads_of
 from penchant.serving.threads import Threads
-from penchant.types import Event, Item, Page, Policy, Profile, Query, Receipt, Slate
+from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
@@ -245,6 +248,23 @@ async def similar(
     return Answer(await _threads(request).similar(item, query))
 
 
+@get("/slates/{id:str}")
+async def read_slate(
+    request: Call, id: Annotated[str, Parameter(description="`id` of a list that was answered")]
+) -> ASGIApp:
+    """A list as it was shown, the question it answered, and what was done about it since."""
+    return Answer(await _threads(request).read(_threads(request).engine.slate, id))
+
+
+@get("/feedback")
+async def feedback(
+    request: Call,
+    hours: Annotated[float, Parameter(gt=0, le=8760, description="how far back, by whole hours")] = 24.0,
+) -> ASGIApp:
+    """What people do about lists: click rate, conversion, NDCG of what was shown, coverage; by version and source."""
+    return Answer(await _threads(request).read(live.report, _threads(request).engine, hours))
+
+
 @get("/health/ready")
 async def ready(request: Call) -> ASGIApp:
     """Whether it answers, and as of when. 503 while the data folder is being opened."""
@@ -386,6 +406,8 @@ _DESCRIBED = {
     ),
     "GET /v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, pages.SLATE),
     "GET /v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, pages.SLATE),
+    "GET /v1/slates/{id}": pages.Described(f"{_HERE}/v1/slates/{pages.SLATE['id']}'", Feedback, pages.FEEDBACK),
+    "GET /v1/feedback": pages.Described(f"{_HERE}/v1/feedback?hours=24'", live.LiveReport, pages.LIVE),
     "GET /health/ready": pages.Described(f"{_HERE}/health/ready'", Health, pages.HEALTH),
 }
 
@@ -397,7 +419,7 @@ def application(door: Door | None = None) -> Litestar:
     """The application behind a door; it answers 503 until the door's tenants are open."""
     door = door or Door()
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
-    verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar]
+    verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar, read_slate, feedback]
     app = Litestar(
         [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
         exception_handlers=problems.HANDLERS,

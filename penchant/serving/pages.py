@@ -49,6 +49,35 @@ SLATE = {
     "user": "ann",
     "user_as_of": 4181,
     "retrieved": 312,
+    "id": "19b7700000000000",
+}
+FEEDBACK = {
+    "slate": SLATE,
+    "query": {"user": "ann", "time": 1767225600.0, "limit": 10, "track": True},
+    "done": [{"item": "aliens", "place": 1, "actions": {"click": 1767225612.5}, "reward": 1.0}],
+    "reward": 1.0,
+    "until": 1767227400.0,
+    "settled": False,
+}
+LIVE = {
+    "hours": 24.0,
+    "waiting": 812,
+    "unjoined": 0,
+    "live": [
+        {
+            "version": "v0",
+            "slates": 5210,
+            "items": 52100,
+            "clicks": 1875,
+            "conversions": 102,
+            "ctr": 0.036,
+            "ctr_interval": [0.0344, 0.0376],
+            "conversion": 0.00196,
+            "reward": 0.0371,
+            "ndcg": 0.612,
+            "coverage": 0.41,
+        }
+    ],
 }
 RECEIPT = {"accepted": 1, "as_of": 4181, "ids": ["6f1c2a-17"]}
 HEALTH = {

@@ -69,6 +69,7 @@ class Threads:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self._loop = engine, asyncio.get_running_loop()
+        engine.tracks = True  # what a server answers is shown to somebody
         self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
         self._to_engine: SimpleQueue[_Sent | _Asked | None] = SimpleQueue()
         self._events = self._queries = 0

@@ -75,7 +75,8 @@ class Logged(NamedTuple):
     """An event with its place in the log and its numbers; -1 stands for none.
 
     ``target``: the offset that a retraction retracts, the session's number of an alias.
-    ``erased``: what an erasure took out, so that the counts can give it back; after a restart it is gone.
+    ``erased``: what an erasure took out, so that the counts can give it back, and ``name``: whose; after a restart both
+    are gone.
     """
 
     offset: int
@@ -86,6 +87,7 @@ class Logged(NamedTuple):
     target: int = 0
     erased: History | None = None
     events: int = 0
+    name: str | None = None
 
 
 Outcome = Logged | Literal["duplicate", "unknown target", "session taken"]
@@ -302,7 +304,7 @@ class EventLog:
         blank = msgspec.structs.replace(event, user=None, id=f"erasure-{self.end}")
         person = self.person(self.people.get(event.user or ""))
         if person < 0:
-            return Logged(self.end, -1, -1, -1, blank, erased=as_history([]))
+            return Logged(self.end, -1, -1, -1, blank, erased=as_history([]), name=event.user)
         numbers = self.joined(person)
         erased = self._history(self._write, numbers, self.end)
         marks = ",".join("?" * len(numbers))
@@ -319,7 +321,7 @@ class EventLog:
             self.people.forget(number)
             self._alias.pop(number, None)
             self._sessions.pop(number, None)
-        return Logged(self.end, person, -1, -1, blank, erased=erased, events=len(ids))
+        return Logged(self.end, person, -1, -1, blank, erased=erased, events=len(ids), name=event.user)
 
     def person(self, number: int, upto: int = 2**62) -> int:
         """Whom a number stands for: itself, or the person whose session it was known to be at that offset."""

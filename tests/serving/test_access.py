@@ -92,6 +92,8 @@ REQUESTS: dict[str, tuple[str, Any]] = {
     "POST /v1/rank": ("/v1/rank", {"items": ["i0"]}),
     "GET /v1/search": ("/v1/search?words=item", None),
     "GET /v1/similar": ("/v1/similar?item=i0", None),
+    "GET /v1/slates/{id}": ("/v1/slates/s1", None),
+    "GET /v1/feedback": ("/v1/feedback", None),
 }
 
 

@@ -237,7 +237,7 @@ def client(served: tuple[Server, dict[str, str]], name: str) -> httpx.Client:
 
 
 _CALL = re.compile(r"curl 'http://[^/]+(?P<path>[^']*)'(?: -X \w+)?(?: -d '(?P<body>.*)')?")
-_OWN = re.compile(rb'"time":[0-9.e+]+|"ids":\[[^]]*\]')  # the clock, and ids that the log gives
+_OWN = re.compile(rb'"time":[0-9.e+]+|"ids":\[[^]]*\]|"id":"[0-9a-f]{15,16}"')  # the clock, and ids given by it
 _NEVER = ((b"alien", b"zlien"), (b"ann", b"znn"))  # the names of the document, and names that nobody ever had
 
 
@@ -275,6 +275,10 @@ def test_nothing_of_one_tenant_is_told_to_another(served: tuple[Server, dict[str
             assert asked.status_code == other.status_code, (method, path, asked.text, other.text)
             assert _OWN.sub(b"", never(asked.content)) == _OWN.sub(b"", other.content), (method, path)
         assert [owner.get(path).content for path in told] == before
+        slate = owner.get("/v1/recommend?user=ann").json()["id"]
+        assert owner.get(f"/v1/slates/{slate}").status_code == 200
+        other, none = curious.get(f"/v1/slates/{slate}"), curious.get(f"/v1/slates/{'0' * len(slate)}")
+        assert other.text.replace(slate, "0" * len(slate)) == none.text
         again = {"user": "ann", "action": "click", "item": "alien", "id": "e1"}
         assert curious.post("/v1/events", json=again).json()["accepted"] == 1  # ids of events are each tenant's own
 

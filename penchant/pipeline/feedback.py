@@ -1,0 +1,200 @@
+"""What was done about the lists that were shown: slates joined with interactions, each counted once.
+
+An interaction belongs to the newest list that showed its item to this person, at most a window before it. That is a
+function of the times alone, so it does not matter in which order interactions come in, or how often; and one item of
+one list counts once for an action. When the window and a grace for what is late have passed, a list is settled: it is
+added to the totals of its hour, and done.
+
+    clicks       items with any action of positive weight    conversions   items with an action that the settings name
+    reward       of an item: the largest weight of its actions, or the least where none is for it
+    ndcg         of a list in which something was clicked: 1 where the clicked ones stood first
+
+Does not know: ids of lists as people see them, or where anything is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+GRACE = 300.0  # seconds after a window in which what happened inside it may still come in, as for states
+MOST_OPEN = 200_000  # lists that wait for their window to pass; beyond, a list is kept and not joined
+MOST_OF_ONE = 64  # of one person; beyond, the oldest is settled early
+ALL = ""  # the source that stands for all of them
+HOUR = 3600.0
+
+
+@dataclass(slots=True, eq=False)
+class Shown:
+    """A list that waits: ``items`` [n] by number, ``sources`` [n] as bits, and what was done: (place, action) -> time.
+
+    ``seen``: places that an impression named; None while none came.
+    """
+
+    id: int
+    person: int
+    time: float
+    version: str
+    items: array[int]
+    sources: array[int]
+    done: dict[tuple[int, int], float] = field(default_factory=dict)
+    seen: set[int] | None = None
+
+
+class Totals(Struct):
+    """Sums over settled lists of one hour, version and source; of one source, only its items are counted."""
+
+    slates: float = 0.0
+    clicked_slates: float = 0.0
+    items: float = 0.0
+    clicks: float = 0.0
+    conversions: float = 0.0
+    reward: float = 0.0
+    ndcg: float = 0.0
+
+    def add(self, other: Totals) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+Key = tuple[int, str, str]  # hour since the epoch, version, source
+
+
+class Judge:
+    """What an action is worth. ``weights`` [actions] by number, ``conversions`` by number; ``sources``: names of bits.
+
+    ``told``: only items that an impression named count as shown, and lists without one not at all.
+    """
+
+    def __init__(
+        self, weights: Sequence[float], conversions: Iterable[int], sources: Mapping[int, str], told: bool = False
+    ) -> None:
+        self._weights, self._conversions, self._sources = weights, frozenset(conversions), sources
+        self._told = told
+
+    def reward(self, actions: Iterable[int]) -> float:
+        weights = [float(self._weights[action]) for action in actions]
+        return max(weights) if any(weight > 0.0 for weight in weights) else min(weights, default=0.0)
+
+    def totals(self, shown: Shown) -> dict[Key, Totals]:
+        """What a list adds, once it is settled."""
+        places = range(len(shown.items)) if not self._told else sorted(shown.seen or ())
+        if not places:
+            return {}
+        out: dict[Key, Totals] = {}
+        hour, clicked = int(shown.time // HOUR), []
+        for place in places:
+            one = self._item([action for at, action in shown.done if at == place])
+            clicked.append(bool(one.clicks))
+            for source in (ALL, *(name for bit, name in self._sources.items() if shown.sources[place] & bit)):
+                out.setdefault((hour, shown.version, source), Totals()).add(one)
+        whole = out[hour, shown.version, ALL]
+        whole.slates, whole.clicked_slates, whole.ndcg = 1.0, float(any(clicked)), _ndcg(clicked)
+        return out
+
+    def _item(self, actions: list[int]) -> Totals:
+        reward = self.reward(actions)
+        return Totals(
+            items=1.0,
+            clicks=float(reward > 0.0),
+            conversions=float(any(action in self._conversions for action in actions)),
+            reward=reward,
+        )
+
+
+def _ndcg(clicked: Sequence[bool]) -> float:
+    """Normalised discounted cumulative gain of a list in its own order (Järvelin & Kekäläinen 2002); 0: no click."""
+    gains = [1.0 / math.log2(place + 2) for place in range(len(clicked))]
+    best = sum(gains[: sum(clicked)])
+    return sum(gain for gain, hit in zip(gains, clicked, strict=True) if hit) / best if best else 0.0
+
+
+class Waiting:
+    """Lists that wait for what is done about them, by person."""
+
+    def __init__(self, window: float, settle: Callable[[Shown], None], most: int = MOST_OPEN) -> None:
+        self._window, self._settle, self._most = window, settle, most
+        self._of: dict[int, list[Shown]] = {}
+        self._queue: deque[Shown] = deque()
+        self._done: set[int] = set()  # ids in the queue of lists that need not wait any more
+        self.unjoined = 0  # lists that found no room
+
+    def __len__(self) -> int:
+        return len(self._queue) - len(self._done)
+
+    def show(self, shown: Shown) -> None:
+        """A list was shown to ``shown.person`` at ``shown.time``."""
+        if len(self._queue) >= self._most:
+            self.unjoined += 1
+            return
+        theirs = self._of.setdefault(shown.person, [])
+        insort(theirs, shown, key=_when)
+        self._queue.append(shown)
+        if len(theirs) > MOST_OF_ONE:
+            self._done.add(theirs[0].id)
+            self._settle(theirs.pop(0))
+
+    def act(self, person: int, item: int, action: int, time: float) -> None:
+        """Something was done with an item."""
+        for shown in reversed(self._of.get(person, ())):
+            if shown.time <= time <= shown.time + self._window and item in shown.items:
+                key = shown.items.index(item), action
+                shown.done[key] = min(time, shown.done.get(key, math.inf))
+                return
+
+    def tell(self, person: int, items: Iterable[int], time: float) -> None:
+        """An impression: these items were before somebody's eyes."""
+        wanted = set(items)
+        for shown in reversed(self._of.get(person, ())):
+            if shown.time <= time <= shown.time + self._window and wanted & set(shown.items):
+                shown.seen = (shown.seen or set()) | {k for k, item in enumerate(shown.items) if item in wanted}
+                return
+
+    def move(self, session: int, person: int) -> None:
+        """A session turned out to be a person."""
+        moved = self._of.pop(session, [])
+        for shown in moved:
+            shown.person = person
+        if moved:
+            self._of[person] = sorted([*self._of.get(person, ()), *moved], key=_when)
+
+    def clear(self, person: int) -> bool:
+        """Forget what was done about a person's lists, so that it is told again; whether any waits."""
+        theirs = self._of.get(person, [])
+        for shown in theirs:
+            shown.done.clear()
+        return bool(theirs)
+
+    def forget(self, person: int) -> None:
+        """A person was erased: the lists count for nothing."""
+        self._done |= {shown.id for shown in self._of.pop(person, ())}
+
+    def people(self) -> set[int]:
+        """Whose lists wait."""
+        return set(self._of)
+
+    def find(self, id: int, person: int) -> Shown | None:
+        return next((shown for shown in self._of.get(person, ()) if shown.id == id), None)
+
+    def pass_to(self, now: float) -> None:
+        """Settle what nothing can be added to any more."""
+        while self._queue and self._queue[0].time + self._window + GRACE < now:
+            shown = self._queue.popleft()
+            if shown.id in self._done:
+                self._done.discard(shown.id)
+                continue
+            self._settle(shown)
+            theirs = self._of[shown.person]
+            theirs.remove(shown)
+            if not theirs:
+                del self._of[shown.person]
+
+
+def _when(shown: Shown) -> float:
+    return shown.time

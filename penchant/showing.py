@@ -1,0 +1,296 @@
+"""Lists that were shown: kept, joined with what was done about them, and told again as they were, to the bit.
+
+`Showing` is wired into the parts; an engine shows (`show`), and `intake` says what was done. What waits for its window
+to pass is in memory and is found again after a crash: the lists from their table, and what was done from the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from array import array
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from penchant import kernels
+from penchant.config import Settings
+from penchant.errors import NotFound
+from penchant.pipeline.feedback import HOUR, Judge, Shown, Totals, Waiting
+from penchant.storage.event_log import EventLog, History
+from penchant.storage.slates import FILE, Kept, SlateTable
+from penchant.types import Candidate, Done, Feedback, Query, Slate, Sponsorship
+
+_DAY = 86_400.0
+_SPACING = 20  # bits of an id below its millisecond: ids grow by at least one, whatever the clock does
+_BITS = {name: bit for bit, name in kernels.SOURCES.items()}
+_DROP_EVERY = 1000  # lists
+_NOBODY = -1  # asks without a name
+_ID = re.compile("[0-7][0-9a-f]{15}")
+
+Longs = NDArray[np.int64]
+Deeds = list[tuple[int, int, float]]  # (place, action, time)
+
+
+class Packed(Struct, array_like=True):
+    """A slate and its question in few bytes; what is of each item stands in arrays of float32 and int32."""
+
+    query: Query
+    slate: Slate  # without its items
+    items: bytes
+    sources: bytes
+    names: list[str]
+    scores: bytes
+    features: bytes
+    terms: bytes
+    judged: list[tuple[dict[str, float], float | None]]
+    placed: dict[int, tuple[Literal["pinned", "promoted", "sponsored"], Sponsorship | None]]
+
+
+class Showing:
+    """What is shown from now on, and what is still waited for. Under the lock of the parts, but for `find`."""
+
+    def __init__(self, folder: Path, settings: Settings, log: EventLog, weights: Sequence[float]) -> None:
+        self._folder, self._log, self._settings = folder, log, settings.slates
+        self._window = 60.0 * settings.slates.window_minutes
+        numbers = [log.actions.get(name) for name in settings.slates.conversions]
+        told = settings.slates.shown == "told"
+        self.judge = Judge(weights, [number for number in numbers if number >= 0], kernels.SOURCES, told)
+        self.waiting = Waiting(self._window, self._settle)
+        self._strangers: dict[str, int] = {}  # who asked for a list that waits, and has done nothing so far
+        self._table: SlateTable | None = None
+        self._last = self._shown = 0
+        if (folder / FILE).exists():
+            self._open()
+
+    def _open(self) -> SlateTable:
+        if self._table is None:
+            self._table = SlateTable(self._folder, Totals.__struct_fields__, self._settings.most_bytes)
+            self._last = self._table.last_id()
+        return self._table
+
+    # -- as it happens -------------------------------------------------------------------------------------------------
+
+    def show(self, query: Query, person: int, slate: Slate) -> None:
+        """Give a list its id, keep it, wait for what is done about it; of a share of the lists, as the settings say."""
+        if self._settings.share < 1.0 and random.random() >= self._settings.share:
+            return
+        table, now = self._open(), query.time or 0.0
+        if person < 0 and query.user is not None:
+            person = self._strangers[query.user] = _stranger(query.user)
+        self._last = max(self._last + 1, int(now * 1000) << _SPACING)
+        slate.id = f"{self._last:016x}"
+        items = [self._log.items.get(one.item) for one in slate.items]
+        sources = [sum(_BITS[name] for name in one.sources) for one in slate.items]
+        table.keep(Kept(self._last, person, now, packed(query, slate, items, sources)))
+        if person != _NOBODY and items:
+            self.waiting.show(Shown(self._last, person, now, slate.version, array("i", items), array("i", sources)))
+        self.waiting.pass_to(now)
+        self._shown += 1
+        if self._shown % _DROP_EVERY == 1:
+            self._drop(table, now - self._settings.days * _DAY)
+
+    def _drop(self, table: SlateTable, before: float) -> None:
+        """What is older, and who does not wait any more."""
+        table.drop_before(int(max(0.0, before) * 1000) << _SPACING, int(before // HOUR))
+        waiting = self.waiting.people()
+        self._strangers = {name: person for name, person in self._strangers.items() if person in waiting}
+
+    def acted(self, people: Longs, history: History) -> None:
+        """Events [n] of these people."""
+        if len(self.waiting):
+            self._greet(people.tolist())
+            columns = (people, history.item, history.action, history.time)
+            for deed in zip(*(column.tolist() for column in columns), strict=True):
+                self.waiting.act(*deed)
+
+    def _greet(self, people: Iterable[int]) -> None:
+        """Lists of those who have just done something for the first time are theirs from now on."""
+        for person in people if self._strangers else ():
+            if (stranger := self._strangers.pop(self._log.people.name(person), None)) is not None:
+                self._move(stranger, person)
+
+    def told(self, person: int, items: Iterable[str], time: float) -> None:
+        """An impression."""
+        self._greet([person])
+        self.waiting.tell(person, [self._log.items.get(name) for name in items], time)
+
+    def joined(self, session: int, person: int) -> None:
+        """A session turned out to be a person."""
+        self._greet([session])
+        self._move(session, person)
+
+    def _move(self, session: int, person: int) -> None:
+        self.waiting.move(session, person)
+        if self._table is not None:
+            self._table.move(session, person)
+
+    def amended(self, person: int, history: History) -> None:
+        """A person's events are others than they were: what was done is told again."""
+        if self.waiting.clear(person):
+            self.acted(np.full(len(history.time), person), history)
+
+    def erased(self, person: int, name: str | None) -> None:
+        """A person was erased who had this number (-1: none), and this name as far as it is still known."""
+        people = [person] if person >= 0 else []
+        if name is not None:
+            people.append(_stranger(name))
+            self._strangers.pop(name, None)
+        for one in people:
+            self.waiting.forget(one)
+        if self._table is not None:
+            self._table.forget(people)
+
+    def restore(self) -> set[int]:
+        """After a start: wait again for what had not been settled; whose lists these are."""
+        if self._table is None or len(self.waiting):
+            return set()
+        for kept in self._table.waiting():
+            its = msgspec.msgpack.decode(kept.packed, type=Packed)
+            if its.items and its.query.user is not None:
+                number = self._log.people.get(its.query.user)
+                person = self._log.person(number) if number >= 0 else _stranger(its.query.user)
+                if number < 0:
+                    self._strangers[its.query.user] = person
+                items, sources = array("i", its.items), array("i", its.sources)
+                self.waiting.show(Shown(kept.id, person, kept.time, its.slate.version, items, sources))
+        return {person for person in self.waiting.people() if person >= 0}
+
+    def _settle(self, shown: Shown) -> None:
+        if self._table is not None:
+            totals = self.judge.totals(shown)
+            sums = {key: msgspec.structs.astuple(its) for key, its in totals.items()}
+            self._table.settle(shown.id, msgspec.msgpack.encode(_deeds(shown)), sums, shown.items)
+
+    # -- asked later ---------------------------------------------------------------------------------------------------
+
+    def find(self, id: str) -> Feedback:
+        """A list as it was shown, with what was done about it so far. Raises NotFound."""
+        kept = self._kept(_number(id))
+        if kept is None:
+            raise NotFound(
+                "no such list is kept.",
+                field="slate",
+                value=id,
+                way_out=f"Lists are kept for {self._settings.days:g} days, while there is room; see [slates].",
+            )
+        its = msgspec.msgpack.decode(kept.packed, type=Packed)
+        slate, shown = unpacked(its, self._log), self.waiting.find(kept.id, kept.person)
+        deeds = msgspec.msgpack.decode(kept.done, type=Deeds) if kept.done is not None else _deeds(shown)
+        done = self._done(slate, deeds)
+        return Feedback(
+            slate=slate,
+            query=its.query,
+            done=done,
+            reward=sum(one.reward for one in done),
+            until=kept.time + self._window,
+            settled=kept.done is not None,
+        )
+
+    def _kept(self, id: int) -> Kept | None:
+        if self._table is None:
+            return None
+        kept = self._table.get(id)
+        if kept is not None and kept.done is None and self.waiting.find(id, kept.person) is None:
+            self._table.flush()  # settled a moment ago
+            kept = self._table.get(id)
+        return kept
+
+    def totals(self, hours: float, now: float) -> tuple[dict[tuple[str, str], Totals], dict[str, int]]:
+        """(sums by version and source, different items by version) of settled lists, back to ``hours`` ago."""
+        self.waiting.pass_to(now)
+        if self._table is None:
+            return {}, {}
+        since = int((now - hours * HOUR) // HOUR)
+        sums: dict[tuple[str, str], Totals] = {}
+        for (_, version, source), row in self._table.totals(since):
+            sums.setdefault((version, source), Totals()).add(Totals(*row))
+        return sums, self._table.shown(since)
+
+    @property
+    def failure(self) -> str | None:
+        return self._table.failure if self._table is not None else None
+
+    def close(self) -> None:
+        if self._table is not None:
+            self._table.close()
+
+    def _done(self, slate: Slate, deeds: Deeds) -> list[Done]:
+        out = []
+        for place in sorted({place for place, _, _ in deeds}):
+            actions = {action: time for at, action, time in deeds if at == place}
+            names = {self._log.actions.name(action): time for action, time in actions.items()}
+            reward = self.judge.reward(actions)
+            out.append(Done(item=slate.items[place].item, place=place + 1, actions=names, reward=reward))
+        return out
+
+
+def _deeds(shown: Shown | None) -> Deeds:
+    return [(place, action, time) for (place, action), time in sorted(shown.done.items())] if shown is not None else []
+
+
+def _stranger(name: str) -> int:
+    """What stands for somebody whom the log does not know: below -1, and the same for the same name."""
+    return -2 - (int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 2)
+
+
+def _number(id: str) -> int:
+    """What an id was made of; -1 for what never was one."""
+    return int(id, 16) if _ID.fullmatch(id) else -1
+
+
+def packed(query: Query, slate: Slate, items: Sequence[int], sources: Sequence[int]) -> bytes:
+    """``items``, ``sources`` [n]: numbers and bits. What was removed is not kept."""
+    kept = slate.items
+
+    def floats(rows: list[Any]) -> bytes:
+        return np.array(rows, np.float32).tobytes()
+
+    return msgspec.msgpack.encode(
+        Packed(
+            query=query,
+            slate=msgspec.structs.replace(slate, items=[], removed=None),
+            items=array("i", items).tobytes(),
+            sources=array("i", sources).tobytes(),
+            names=list(kept[0].features) if kept else [],
+            scores=floats([one.score for one in kept]),
+            features=floats([list(one.features.values()) for one in kept]),
+            terms=floats([list(one.terms.values()) for one in kept]),
+            judged=[(one.probabilities, one.rating) for one in kept]
+            if any(one.probabilities or one.rating is not None for one in kept)
+            else [],
+            placed={k: (one.placed, one.sponsorship) for k, one in enumerate(kept) if one.placed is not None},
+        )
+    )
+
+
+def unpacked(its: Packed, log: EventLog) -> Slate:
+    """The slate that was packed."""
+    items, sources = np.frombuffer(its.items, np.int32).tolist(), np.frombuffer(its.sources, np.int32).tolist()
+    wide = (len(items), len(its.names))
+    features = np.frombuffer(its.features, np.float32).reshape(wide).tolist()
+    terms = np.frombuffer(its.terms, np.float32).reshape(wide).tolist()
+    scores, slate = np.frombuffer(its.scores, np.float32).tolist(), its.slate
+    for k, item in enumerate(items):
+        placed, sponsorship = its.placed.get(k, (None, None))
+        probabilities, rating = its.judged[k] if its.judged else ({}, None)
+        slate.items.append(
+            Candidate(
+                item=log.items.name(item),
+                score=scores[k],
+                sources=[name for bit, name in kernels.SOURCES.items() if sources[k] & bit],
+                features=dict(zip(its.names, features[k], strict=True)),
+                terms=dict(zip(its.names, terms[k], strict=True)),
+                probabilities=probabilities,
+                rating=rating,
+                placed=placed,
+                sponsorship=sponsorship,
+            )
+        )
+    return slate
