@@ -26,13 +26,14 @@ from penchant.errors import Corrupt, Forbidden, InvalidInput, TooMany, Unauthori
 from penchant.following import Follower, mark
 from penchant.serving import keys
 from penchant.serving.keys import FILE, Key, Scope
+from penchant.serving.rates import Bucket
 from penchant.types import Event, Kind, Query
 
 Scopes = frozenset[Scope]
 Headers = Iterable[tuple[bytes, bytes]]
 
-ANYBODY: Scopes = frozenset()
-EVERYTHING: Scopes = frozenset(("ingest", "read", "admin"))
+_ANYBODY: Scopes = frozenset()
+_EVERYTHING: Scopes = frozenset(("ingest", "read", "admin"))
 _ADMIN: Scopes = frozenset(("admin",))
 _SEND: Scopes = frozenset(("ingest", "public"))
 _READ: Scopes = frozenset(("read",))
@@ -53,10 +54,10 @@ OPENED_BY: dict[str, Scopes] = {
     "GET /v1/similar": _READ,
     "GET /v1/slates/{id}": _READ,
     "GET /v1/feedback": _ADMIN,
-    "GET /health/ready": ANYBODY,
-    "GET /docs": ANYBODY,
-    "GET /docs/openapi.json": ANYBODY,
-    "GET /docs/{path}": ANYBODY,
+    "GET /health/ready": _ANYBODY,
+    "GET /docs": _ANYBODY,
+    "GET /docs/openapi.json": _ANYBODY,
+    "GET /docs/{path}": _ANYBODY,
 }
 _OF_ADMIN: frozenset[Kind] = frozenset(("item", "user", "erasure"))
 _OF_PUBLIC: frozenset[Kind] = frozenset(("interaction", "impression"))
@@ -75,26 +76,27 @@ class Caller(NamedTuple):
     @property
     def is_trusted(self) -> bool:
         """Whether it may see what the server is about; a browser may not, nor may one without a key."""
-        return bool(self.scopes & EVERYTHING)
+        return bool(self.scopes & _EVERYTHING)
 
     def check_events(self, events: Iterable[Event]) -> None:
         """Raises Forbidden when an event is of a kind that needs another scope, or not of an anonymous session."""
-        if self.scopes == EVERYTHING:
+        if self.scopes == _EVERYTHING:
             return
         for event in events:
             if "public" in self.scopes:
                 self._check_public(event)
             elif event.kind in _OF_ADMIN:
-                self.check_scope("admin")
+                self.check_scope(_ADMIN)
 
     def check_query(self, query: Query) -> None:
         """Raises Forbidden where lists are not open to this key, or not this person's."""
         if "public" in self.scopes:
             _check_session(query.user)
         else:
-            self.check_scope("read")
+            self.check_scope(_READ)
 
-    def check_scope(self, *enough: Scope) -> None:
+    def check_scope(self, enough: Scopes) -> None:
+        """Raises Forbidden, naming the scopes of which one is enough."""
         if self.scopes.isdisjoint(enough):
             named = " or ".join(f"`{one}`" for one in sorted(enough))
             way_out = f"Ask with a key that has it: `penchant key create --scope {sorted(enough)[0]}`."
@@ -107,33 +109,29 @@ class Caller(NamedTuple):
         _check_session(event.user or "")
 
 
-OPEN = Caller(EVERYTHING)
-_STRANGER = Caller(ANYBODY, None)
+OPEN = Caller(_EVERYTHING)
+_STRANGER = Caller(_ANYBODY, None)
 
 
 class _Known:
-    """A key in use. The bucket holds a second's worth of requests, and fills by ``rate`` a second."""
+    """A key in use."""
 
-    __slots__ = ("_filled", "_left", "caller", "key")
+    __slots__ = ("_bucket", "caller", "key")
 
     def __init__(self, key: Key) -> None:
         self.key, self.caller = key, Caller(frozenset(key.scopes), key.tenant)
-        self._left, self._filled = max(key.rate or 0.0, 1.0), time.monotonic()
+        self._bucket = Bucket(key.rate, time.monotonic()) if key.rate is not None else None
 
-    def take(self) -> None:
+    def count(self) -> None:
         """Count a request. Raises TooMany."""
-        rate = self.key.rate
-        if rate is None:
+        if self._bucket is None:
             return
-        now = time.monotonic()
-        self._left = min(self._left + (now - self._filled) * rate, max(rate, 1.0))
-        self._filled = now
-        if self._left < 1.0:
-            raise _too_many(rate, math.ceil((1.0 - self._left) / rate))
-        self._left -= 1.0
+        seconds = self._bucket.take(time.monotonic())
+        if seconds > 0.0:
+            raise _too_many(self._bucket.rate, math.ceil(seconds))
 
 
-def _known(key: Key, before: Mapping[str, _Known]) -> _Known:
+def _in_use(key: Key, before: Mapping[str, _Known]) -> _Known:
     """A key that did not change keeps its bucket: reading the file again fills none."""
     known = before.get(key.id)
     return known if known is not None and known.key == key else _Known(key)
@@ -175,7 +173,7 @@ class Access:
         found = keys.read(self._folder) if self._folder is not None else None
         before = self._known
         if found is not None:
-            self._known = {key.id: _known(key, before or {}) for key in found if key.revoked is None}
+            self._known = {key.id: _in_use(key, before or {}) for key in found if key.revoked is None}
         elif before is not None:
             raise Corrupt("it is gone.", field="keys", value=FILE, way_out="Restore it; without it, start anew.")
 
@@ -192,16 +190,16 @@ class Access:
             return OPEN
         opened_by = OPENED_BY.get(address, _ADMIN)
         token, in_address = _token(headers, query)
-        if token is None and opened_by is ANYBODY:
+        if token is None and opened_by is _ANYBODY:
             return _STRANGER
         known = self._find(token or b"")
         if "public" in known.key.scopes:
-            _check_origin(known.key, origin(headers))
+            _check_origin(known.key, _origin(headers))
         elif in_address:
             raise _in_address(known.key)
-        known.take()
-        if opened_by is not ANYBODY:
-            known.caller.check_scope(*opened_by)
+        known.count()
+        if opened_by is not _ANYBODY:
+            known.caller.check_scope(opened_by)
         return known.caller
 
     def allows(self, wanted: str, query: bytes) -> bool:
@@ -231,7 +229,7 @@ def caller_of(scope: Any) -> Caller:
     return cast(Caller, scope["penchant.caller"])
 
 
-def origin(headers: Headers) -> str | None:
+def _origin(headers: Headers) -> str | None:
     """Which page asks. A browser leaves `Origin` out towards the very address a page came from: then by `Referer`."""
     sent = dict(headers)
     if b"origin" in sent:

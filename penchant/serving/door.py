@@ -17,13 +17,11 @@ from penchant.serving.access import Access, Headers
 from penchant.serving.tenants import Alone, Tenants
 from penchant.serving.threads import Threads
 
-_FOR_A_DAY = b"86400"  # seconds that a browser may remember the answer to a preflight
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", b"content-type"),
-    (b"access-control-max-age", _FOR_A_DAY),
+    (b"access-control-max-age", b"86400"),  # a day
 ]
-
 _READABLE = [(b"access-control-expose-headers", b"retry-after"), (b"vary", b"origin")]
 
 

@@ -66,7 +66,7 @@ class Alone:
 
     async def enter(self, name: str) -> Place:
         if name:  # a key of a tenant that was here once
-            raise _closed_to_all()
+            raise _cannot_open()
         return self
 
     def leave(self, place: Place) -> None:
@@ -212,11 +212,11 @@ async def _closed(threads: Threads) -> None:
 
 def _not_open(tenant: _Tenant) -> Unavailable:
     if tenant.failed:
-        return _closed_to_all()
+        return _cannot_open()
     return Unavailable("the data of this key is being opened.", way_out="Ask again in a second.")
 
 
-def _closed_to_all() -> Unavailable:
+def _cannot_open() -> Unavailable:
     return Unavailable("the data of this key cannot be opened.", way_out="The server's log says why.")
 
 
