@@ -46,7 +46,9 @@ def create(
         typer.echo(msgspec.json.encode({"id": key.id, "key": text}))
         return
     typer.echo(text)
-    screens.errors.print(f"Key [bold]{key.id}[/bold] is made. It is shown this once; a running server knows it by now.")
+    screens.errors.print(
+        f"Key [bold]{key.id}[/bold] is made. It is shown this once; a running server takes it within a second."
+    )
 
 
 @app.command("list")
@@ -73,7 +75,9 @@ def revoke(
     """Let a key open nothing from now on."""
     from penchant.serving import keys
 
-    screens.out.print(f"Key [bold]{keys.revoke(data, key).id}[/bold] is revoked; a running server knows by now.")
+    screens.out.print(
+        f"Key [bold]{keys.revoke(data, key).id}[/bold] is revoked; a running server knows it within a second."
+    )
 
 
 def _check_tenant(data: Path, tenant: str | None) -> None:
