@@ -43,7 +43,6 @@ from penchant.storage.event_log import Logged, Outcome
 from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Refusal, Slate
 
 _LONGEST = 1000
-_Made = Callable[[Parts, Query, int, Ranked], Slate]
 
 
 class Batch:
@@ -145,7 +144,7 @@ class Engine:
             people = [self._person(query.user) for query in queries]
             vectors = self.parts.vectors_of(people, queries)
             return [
-                self._shown(query, person, listing.slate, listing.for_person(self.parts, query, person, vector))
+                listing.slate(self.parts, query, person, listing.for_person(self.parts, query, person, vector))
                 for query, person, vector in zip(queries, people, vectors, strict=True)
             ]
 
@@ -166,7 +165,7 @@ class Engine:
             numbers = np.array([self._item(item) for item in items], np.int64)
             person, vector = self._vector(query)
             ranked = listing.these(self.parts, query, person, vector, numbers)
-            return self._shown(query, person, listing.ranking, ranked)
+            return listing.slate(self.parts, query, person, ranked, foretold=True)
 
     def item(self, name: str) -> Item:
         """An item as it was sent last. Raises NotFound."""
@@ -194,7 +193,7 @@ class Engine:
         with self.lock:
             person = self._person(query.user)
             ranked = listing.like_item(self.parts, query, person, self._item(item))
-            return self._shown(query, person, listing.slate, ranked)
+            return listing.slate(self.parts, query, person, ranked)
 
     def search(self, query: Query) -> Slate:
         """Items that the words name or mean, ordered for this person."""
@@ -204,16 +203,7 @@ class Engine:
         self.parts.words.read([query.words or ""])
         with self.lock:
             person, vector = self._vector(query)
-            return self._shown(query, person, listing.slate, listing.matching(self.parts, query, person, vector))
-
-    def _shown(
-        self, query: Query, person: int, made: Callable[[Parts, Query, int, Ranked], Slate], of: Ranked
-    ) -> Slate:
-        """The slate that is made of what was ranked; kept, where it counts as shown."""
-        slate = made(self.parts, query, person, of)
-        if query.track:
-            self.parts.showing.show(query, person, slate)
-        return slate
+            return listing.slate(self.parts, query, person, listing.matching(self.parts, query, person, vector))
 
     def slate(self, id: str) -> Feedback:
         """A list that was shown, as it was, with what was done about it since. Raises NotFound."""

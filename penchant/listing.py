@@ -17,6 +17,7 @@ from penchant.kernels import Asked
 from penchant.parts import Parts
 from penchant.pipeline.filters import REMOVED
 from penchant.pipeline.ranking import Ranked
+from penchant.showing import Rows
 from penchant.types import Candidate, Query, Slate
 
 Floats = NDArray[np.float32]
@@ -89,18 +90,19 @@ def _reasons(parts: Parts, items: Longs, hidden: NDArray[np.int32], allowed: NDA
     return reason
 
 
-def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
-    """The best of what may be shown, with names."""
+def slate(parts: Parts, query: Query, person: int, ranked: Ranked, foretold: bool = False) -> Slate:
+    """The best of what may be shown, with names; kept, where it counts as shown.
+
+    ``foretold``: where no version has learned ratings, they are foretold by similar people.
+    """
     placed, unmet = arranging.arranged(parts, query, person, ranked)
     best = np.array([one.place for one in placed], np.int64)
     kept = _candidates(parts, ranked, best)
     if query.policy is not None:
         for one, (_, how, sponsorship) in zip(kept, placed, strict=True):
             one.placed, one.sponsorship = how, sponsorship
-    if ranked.vector is not None:
-        for one, judged in zip(kept, parts.judged(person, ranked.vector, ranked.items[best]), strict=True):
-            one.probabilities, one.rating = judged
-    return Slate(
+    _judge(parts, person, ranked, best, kept, foretold)
+    made = Slate(
         items=kept,
         as_of=parts.as_of,
         user_as_of=parts.states.newest(person),
@@ -111,16 +113,27 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
         removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
         notes=allowing.notes(parts, query) + unmet,
     )
+    if query.track:
+        parts.showing.show(query, person, made, _rows(parts, ranked, best))
+    return made
 
 
-def ranking(parts: Parts, query: Query, person: int, ranked: Ranked) -> Slate:
-    """A slate of given items; their ratings are foretold by similar people where no version has learned to."""
-    found = slate(parts, query, person, ranked)
-    numbers = np.array([parts.log.items.get(one.item) for one in found.items], np.int64)
-    said = parts.counts.ratings.foretell(person, numbers) if parts.version.rating is None else None
-    for one, rating in zip(found.items, said.tolist() if said is not None else (), strict=False):
-        one.rating = rating
-    return found
+def _judge(parts: Parts, person: int, ranked: Ranked, best: Longs, kept: list[Candidate], foretold: bool) -> None:
+    """Add what the person would do with each, and which value the person would give it."""
+    if ranked.vector is None:
+        return
+    for one, judged in zip(kept, parts.judged(person, ranked.vector, ranked.items[best]), strict=True):
+        one.probabilities, one.rating = judged
+    if foretold and parts.version.rating is None:
+        said = parts.counts.ratings.foretell(person, ranked.items[best])
+        for one, rating in zip(kept, said.tolist() if said is not None else (), strict=False):
+            one.rating = rating
+
+
+def _rows(parts: Parts, ranked: Ranked, best: Longs) -> Rows:
+    items, scored = ranked.items[best], ranked.scored
+    sources = parts.retrieval.scratch.marks[items, kernels.SOURCE] & kernels.ALL_SOURCES
+    return Rows(items, sources, scored.scores[best], scored.features[best], scored.terms[best], scored.names)
 
 
 def _candidates(parts: Parts, ranked: Ranked, places: Longs) -> list[Candidate]:

@@ -12,7 +12,7 @@ import re
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,18 +24,29 @@ from penchant.config import Settings
 from penchant.errors import NotFound
 from penchant.pipeline.feedback import HOUR, Judge, Shown, Totals, Waiting
 from penchant.storage.event_log import EventLog, History
-from penchant.storage.slates import FILE, Kept, SlateTable
+from penchant.storage.slates import FILE, Kept, Settled, SlateTable
 from penchant.types import Candidate, Done, Feedback, Query, Slate, Sponsorship
 
 _DAY = 86_400.0
 _SPACING = 20  # bits of an id below its millisecond: ids grow by at least one, whatever the clock does
-_BITS = {name: bit for bit, name in kernels.SOURCES.items()}
 _DROP_EVERY = 1000  # lists
 _NOBODY = -1  # asks without a name
 _ID = re.compile("[0-7][0-9a-f]{15}")
 
 Longs = NDArray[np.int64]
+Floats = NDArray[np.float32]
 Deeds = list[tuple[int, int, float]]  # (place, action, time)
+
+
+class Rows(NamedTuple):
+    """Items of a slate as arrays [n]: numbers, bits of sources, scores; features and terms [n, names]."""
+
+    items: Longs
+    sources: NDArray[np.int32]
+    scores: Floats
+    features: Floats
+    terms: Floats
+    names: tuple[str, ...]
 
 
 class Packed(Struct, array_like=True):
@@ -45,7 +56,7 @@ class Packed(Struct, array_like=True):
     slate: Slate  # without its items
     items: bytes
     sources: bytes
-    names: list[str]
+    names: tuple[str, ...]
     scores: bytes
     features: bytes
     terms: bytes
@@ -77,7 +88,7 @@ class Showing:
 
     # -- as it happens -------------------------------------------------------------------------------------------------
 
-    def show(self, query: Query, person: int, slate: Slate) -> None:
+    def show(self, query: Query, person: int, slate: Slate, rows: Rows) -> None:
         """Give a list its id, keep it, wait for what is done about it; of a share of the lists, as the settings say."""
         if self._settings.share < 1.0 and random.random() >= self._settings.share:
             return
@@ -86,11 +97,10 @@ class Showing:
             person = self._strangers[query.user] = _stranger(query.user)
         self._last = max(self._last + 1, int(now * 1000) << _SPACING)
         slate.id = f"{self._last:016x}"
-        items = [self._log.items.get(one.item) for one in slate.items]
-        sources = [sum(_BITS[name] for name in one.sources) for one in slate.items]
-        table.keep(Kept(self._last, person, now, packed(query, slate, items, sources)))
-        if person != _NOBODY and items:
-            self.waiting.show(Shown(self._last, person, now, slate.version, array("i", items), array("i", sources)))
+        table.keep(Kept(self._last, person, now, packed(query, slate, rows)))
+        if person != _NOBODY and len(rows.items):
+            items, sources = array("i", _ints(rows.items)), array("i", _ints(rows.sources))
+            self.waiting.show(Shown(self._last, person, now, slate.version, items, sources))
         self.waiting.pass_to(now)
         self._shown += 1
         if self._shown % _DROP_EVERY == 1:
@@ -164,9 +174,8 @@ class Showing:
 
     def _settle(self, shown: Shown) -> None:
         if self._table is not None:
-            totals = self.judge.totals(shown)
-            sums = {key: msgspec.structs.astuple(its) for key, its in totals.items()}
-            self._table.settle(shown.id, msgspec.msgpack.encode(_deeds(shown)), sums, shown.items)
+            sums = {key: msgspec.structs.astuple(its) for key, its in self.judge.totals(shown).items()}
+            self._table.settle(Settled(shown.id, msgspec.msgpack.encode(_deeds(shown)), sums, shown.items))
 
     # -- asked later ---------------------------------------------------------------------------------------------------
 
@@ -245,29 +254,32 @@ def _number(id: str) -> int:
     return int(id, 16) if _ID.fullmatch(id) else -1
 
 
-def packed(query: Query, slate: Slate, items: Sequence[int], sources: Sequence[int]) -> bytes:
-    """``items``, ``sources`` [n]: numbers and bits. What was removed is not kept."""
+def packed(query: Query, slate: Slate, rows: Rows) -> bytes:
+    """What was removed is not kept."""
     kept = slate.items
-
-    def floats(rows: list[Any]) -> bytes:
-        return np.array(rows, np.float32).tobytes()
-
+    judged = any(one.probabilities or one.rating is not None for one in kept)
     return msgspec.msgpack.encode(
         Packed(
             query=query,
             slate=msgspec.structs.replace(slate, items=[], removed=None),
-            items=array("i", items).tobytes(),
-            sources=array("i", sources).tobytes(),
-            names=list(kept[0].features) if kept else [],
-            scores=floats([one.score for one in kept]),
-            features=floats([list(one.features.values()) for one in kept]),
-            terms=floats([list(one.terms.values()) for one in kept]),
-            judged=[(one.probabilities, one.rating) for one in kept]
-            if any(one.probabilities or one.rating is not None for one in kept)
-            else [],
+            items=_ints(rows.items),
+            sources=_ints(rows.sources),
+            names=rows.names,
+            scores=_floats(rows.scores),
+            features=_floats(rows.features),
+            terms=_floats(rows.terms),
+            judged=[(one.probabilities, one.rating) for one in kept] if judged else [],
             placed={k: (one.placed, one.sponsorship) for k, one in enumerate(kept) if one.placed is not None},
         )
     )
+
+
+def _ints(values: NDArray[Any]) -> bytes:
+    return values.astype(np.int32).tobytes()
+
+
+def _floats(values: NDArray[Any]) -> bytes:
+    return values.astype(np.float32, copy=False).tobytes()
 
 
 def unpacked(its: Packed, log: EventLog) -> Slate:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from penchant.kernels.asking import (
     AGAIN,
     ALIKE,
+    ALL_SOURCES,
     ASKED,
     CAPPED,
     CONDITION,
@@ -89,6 +90,7 @@ from penchant.kernels.warming import warm
 __all__ = [
     "AGAIN",
     "ALIKE",
+    "ALL_SOURCES",
     "ASKED",
     "AUDIENCE",
     "CAPPED",

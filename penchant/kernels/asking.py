@@ -45,6 +45,7 @@ SOURCES = {
     AGAIN: "again",
     POLICY: "policy",
 }
+ALL_SOURCES = sum(SOURCES)  # their bits
 
 
 class Asked(NamedTuple):

@@ -77,6 +77,7 @@ class Judge:
     ) -> None:
         self._weights, self._conversions, self._sources = weights, frozenset(conversions), sources
         self._told = told
+        self._counted: dict[int, tuple[str, ...]] = {}
 
     def reward(self, actions: Iterable[int]) -> float:
         weights = [float(self._weights[action]) for action in actions]
@@ -87,25 +88,32 @@ class Judge:
         places = range(len(shown.items)) if not self._told else sorted(shown.seen or ())
         if not places:
             return {}
-        out: dict[Key, Totals] = {}
-        hour, clicked = int(shown.time // HOUR), []
+        out = {ALL: Totals(slates=1.0)}
         for place in places:
-            one = self._item([action for at, action in shown.done if at == place])
-            clicked.append(bool(one.clicks))
-            for source in (ALL, *(name for bit, name in self._sources.items() if shown.sources[place] & bit)):
-                out.setdefault((hour, shown.version, source), Totals()).add(one)
-        whole = out[hour, shown.version, ALL]
-        whole.slates, whole.clicked_slates, whole.ndcg = 1.0, float(any(clicked)), _ndcg(clicked)
-        return out
+            for source in self._of(shown.sources[place]):
+                out.setdefault(source, Totals()).items += 1.0
+        done = {place for place, _ in shown.done} & set(places)
+        clicked = {place for place in done if self._add(shown, place, out)}
+        if clicked:
+            out[ALL].clicked_slates, out[ALL].ndcg = 1.0, _ndcg([place in clicked for place in places])
+        return {(int(shown.time // HOUR), shown.version, source): its for source, its in out.items()}
 
-    def _item(self, actions: list[int]) -> Totals:
-        reward = self.reward(actions)
-        return Totals(
-            items=1.0,
-            clicks=float(reward > 0.0),
-            conversions=float(any(action in self._conversions for action in actions)),
-            reward=reward,
-        )
+    def _add(self, shown: Shown, place: int, to: Mapping[str, Totals]) -> bool:
+        """Add what was done with one item; whether it was clicked."""
+        actions = [action for at, action in shown.done if at == place]
+        reward, converted = self.reward(actions), any(action in self._conversions for action in actions)
+        for source in self._of(shown.sources[place]):
+            its = to[source]
+            its.clicks += reward > 0.0
+            its.conversions += converted
+            its.reward += reward
+        return reward > 0.0
+
+    def _of(self, bits: int) -> tuple[str, ...]:
+        """Where a candidate is counted; of all sets of sources, few ever come."""
+        if bits not in self._counted:
+            self._counted[bits] = (ALL, *(name for bit, name in self._sources.items() if bits & bit))
+        return self._counted[bits]
 
 
 def _ndcg(clicked: Sequence[bool]) -> float:

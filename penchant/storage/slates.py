@@ -14,10 +14,10 @@ import logging
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,13 @@ from numpy.typing import NDArray
 FILE = "slates.db"
 _PAUSE = 0.2  # seconds between two commits
 _CUT = 16  # where there is no room, a sixteenth of it goes at once
-_MOST_WAITING = 100_000  # writes, where the disk refuses them; beyond, the oldest are given up
+_MOST_WAITING = 100_000  # of each kind of write, where the disk refuses them
 _log = logging.getLogger("penchant")
 
 Key = tuple[int, str, str]  # hour since the epoch, version, source
+Sums = Mapping[Key, Sequence[float]]
+Statement = tuple[str, tuple[Any, ...]]
+T = TypeVar("T")
 
 
 class Kept(NamedTuple):
@@ -41,17 +44,26 @@ class Kept(NamedTuple):
     done: bytes | None = None
 
 
+class Settled(NamedTuple):
+    """What was done about a list, what it adds to the totals, and the items that it showed."""
+
+    id: int
+    done: bytes
+    sums: Sums
+    items: Sequence[int]
+
+
 class SlateTable:
-    """See the module. ``columns``: names of the sums; ``most_bytes`` of packed lists, beyond which the oldest go."""
+    """See the module. ``columns``: names of the sums; ``most_bytes`` of the file, beyond which the oldest go."""
 
     def __init__(self, folder: Path, columns: Sequence[str], most_bytes: int) -> None:
         self._columns, self._most = tuple(columns), most_bytes
         self._mutex, self._database = threading.Lock(), threading.Lock()
-        self._waiting: deque[Callable[[], None]] = deque()
         self._unwritten: dict[int, Kept] = {}
+        self._settled: deque[Settled] = _queue()
+        self._statements: deque[Statement] = _queue()
         self.failure: str | None = None
         self._db = self._opened(folder / FILE)
-        self._bytes: int = self._db.execute("SELECT coalesce(sum(length(packed)), 0) FROM slates").fetchone()[0]
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="penchant-slates", daemon=True)
         self._thread.start()
@@ -77,53 +89,58 @@ class SlateTable:
 
     def keep(self, kept: Kept) -> None:
         with self._mutex:
-            self._unwritten[kept.id] = kept
-        self._later(self._insert, kept)
+            if len(self._unwritten) < _MOST_WAITING:
+                self._unwritten[kept.id] = kept
 
-    def settle(self, id: int, done: bytes, totals: Mapping[Key, Sequence[float]], items: Sequence[int]) -> None:
-        """What was done about a list, what it adds to the totals, and the items that it showed."""
-        self._later(self._settle, id, done, totals, items)
+    def settle(self, settled: Settled) -> None:
+        with self._mutex:
+            self._settled.append(settled)
 
     def move(self, session: int, person: int) -> None:
-        self._later(self._run, "UPDATE slates SET person = ? WHERE person = ?", (person, session))
+        self._later("UPDATE slates SET person = ? WHERE person = ?", (person, session))
 
     def forget(self, people: Iterable[int]) -> None:
         """They were erased: on return their lists are gone. The totals name nobody, and stay."""
         for person in people:
-            self._later(self._drop, "person = ?", person)
+            self._later("DELETE FROM slates WHERE person = ?", (person,))
         self.flush()
         with self._database:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def drop_before(self, id: int, hour: int) -> None:
         """Lists and totals are kept no longer than this."""
-        self._later(self._drop, "id < ?", id)
+        self._later("DELETE FROM slates WHERE id < ?", (id,))
         for table in ("totals", "items"):
-            self._later(self._run, f"DELETE FROM {table} WHERE hour < ?", (hour,))
+            self._later(f"DELETE FROM {table} WHERE hour < ?", (hour,))
 
     def flush(self) -> None:
         """Write what waits, in one commit. Raises sqlite3.Error where the disk refuses; then it waits on."""
         with self._database:
             with self._mutex:
-                writes, self._waiting = self._waiting, deque()
-                written = list(self._unwritten)
+                kept, settled, statements = list(self._unwritten.values()), self._settled, self._statements
+                self._settled, self._statements = _queue(), _queue()
             try:
-                self._commit(writes)
+                if kept or settled or statements:
+                    self._commit(kept, settled, statements)
             except BaseException:
                 with self._mutex:
-                    self._waiting.extendleft(reversed(writes))
+                    self._settled, self._statements = (
+                        _queue(settled, self._settled),
+                        _queue(statements, self._statements),
+                    )
                 raise
             with self._mutex:
-                for id in written:
-                    self._unwritten.pop(id, None)
+                for one in kept:
+                    del self._unwritten[one.id]
 
-    def _commit(self, writes: deque[Callable[[], None]]) -> None:
-        if not writes:
-            return
+    def _commit(self, kept: Iterable[Kept], settled: Iterable[Settled], statements: Iterable[Statement]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            for write in writes:
-                write()
+            self._db.executemany("INSERT INTO slates VALUES (?, ?, ?, ?, ?)", kept)
+            self._db.executemany("UPDATE slates SET done = ? WHERE id = ?", [(one.done, one.id) for one in settled])
+            self._add(settled)
+            for statement, words in statements:
+                self._db.execute(statement, words)
             self._make_room()
             self._db.execute("COMMIT")
         except BaseException:
@@ -131,11 +148,9 @@ class SlateTable:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _later(self, write: Callable[..., None], *words: Any) -> None:
+    def _later(self, statement: str, words: tuple[Any, ...]) -> None:
         with self._mutex:
-            self._waiting.append(partial(write, *words))
-            if len(self._waiting) > _MOST_WAITING:
-                self._waiting.popleft()
+            self._statements.append((statement, words))
 
     def _write_on(self) -> None:
         while not self._closing.wait(_PAUSE):
@@ -149,28 +164,25 @@ class SlateTable:
 
     # -- in a commit ---------------------------------------------------------------------------------------------------
 
-    def _run(self, statement: str, words: tuple[Any, ...]) -> None:
-        self._db.execute(statement, words)
-
-    def _insert(self, kept: Kept) -> None:
-        self._db.execute("INSERT OR REPLACE INTO slates VALUES (?, ?, ?, ?, ?)", kept)
-        self._bytes += len(kept.packed)
-
-    def _settle(self, id: int, done: bytes, totals: Mapping[Key, Sequence[float]], items: Sequence[int]) -> None:
-        changed = self._db.execute("UPDATE slates SET done = ? WHERE id = ? AND done IS NULL", (done, id)).rowcount
-        if not changed:
-            return  # dropped meanwhile, or settled before
+    def _add(self, settled: Iterable[Settled]) -> None:
+        """To the totals, and to the items that were shown."""
+        sums: dict[Key, NDArray[np.float64]] = {}
+        shown: dict[tuple[int, str], set[int]] = {}
+        for one in settled:
+            for key, more in one.sums.items():
+                sums[key] = sums[key] + more if key in sums else np.array(more, np.float64)
+                shown.setdefault(key[:2], set()).update(one.items)
         names, marks = ", ".join(self._columns), ", ".join("?" * len(self._columns))
-        more = ", ".join(f"{name} = {name} + excluded.{name}" for name in self._columns)
+        added = ", ".join(f"{name} = {name} + excluded.{name}" for name in self._columns)
         self._db.executemany(
             f"INSERT INTO totals (hour, version, source, {names}) VALUES (?, ?, ?, {marks})"
-            f" ON CONFLICT DO UPDATE SET {more}",
-            [(*key, *sums) for key, sums in totals.items()],
+            f" ON CONFLICT DO UPDATE SET {added}",
+            [(*key, *its.tolist()) for key, its in sums.items()],
         )
-        for hour, version in {key[:2] for key in totals}:
+        for (hour, version), items in shown.items():
             self._show(hour, version, items)
 
-    def _show(self, hour: int, version: str, items: Sequence[int]) -> None:
+    def _show(self, hour: int, version: str, items: Iterable[int]) -> None:
         found = self._db.execute("SELECT bits FROM items WHERE hour = ? AND version = ?", (hour, version)).fetchone()
         bits = bytearray(found[0] if found else b"")
         bits.extend(bytes(max(0, max(items) // 8 + 1 - len(bits))))
@@ -178,18 +190,20 @@ class SlateTable:
             bits[item // 8] |= 1 << item % 8
         self._db.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", (hour, version, bytes(bits)))
 
-    def _drop(self, where: str, word: int) -> None:
-        gone = f"SELECT coalesce(sum(length(packed)), 0) FROM slates WHERE {where}"
-        self._bytes -= self._db.execute(gone, (word,)).fetchone()[0]
-        self._db.execute(f"DELETE FROM slates WHERE {where}", (word,))
-
     def _make_room(self) -> None:
-        """Where they take more than they may, the oldest lists go."""
-        while self._bytes > self._most:
-            count = self._db.execute("SELECT count(*) FROM slates").fetchone()[0]
-            skipped = (count // _CUT,)
-            first = self._db.execute("SELECT id FROM slates ORDER BY id LIMIT 1 OFFSET ?", skipped).fetchone()
-            self._drop("id <= ?", first[0])
+        """Where the file holds more than it may, the oldest lists go."""
+        while self._used() > self._most:
+            first, last = self._db.execute("SELECT min(id), max(id) FROM slates").fetchone()
+            if first is None:
+                return
+            self._db.execute("DELETE FROM slates WHERE id <= ?", (first + (last - first) // _CUT,))
+
+    def _used(self) -> int:
+        """Bytes of the pages in use."""
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -241,3 +255,8 @@ class SlateTable:
             self.flush()
         finally:
             self._db.close()
+
+
+def _queue(*parts: Iterable[T]) -> deque[T]:
+    """What waits, in this order; where the disk refuses for long, the oldest are given up."""
+    return deque(chain(*parts), maxlen=_MOST_WAITING)

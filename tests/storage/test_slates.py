@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penchant.storage.slates import FILE, Kept, SlateTable
+from penchant.storage.slates import FILE, Kept, Settled, SlateTable
 
 COLUMNS = ("slates", "clicks")
 
@@ -39,7 +39,7 @@ def test_a_list_is_found_before_and_after_it_is_written(table: SlateTable) -> No
 def test_what_is_written_is_there_after_a_start(tmp_path: Path) -> None:
     first = opened(tmp_path)
     first.keep(kept(5))
-    first.settle(5, b"done", {(0, "0001", ""): (1.0, 2.0)}, [3, 9])
+    first.settle(Settled(5, b"done", {(0, "0001", ""): (1.0, 2.0)}, [3, 9]))
     first.keep(kept(6))
     first.close()
     again = opened(tmp_path)
@@ -50,13 +50,13 @@ def test_what_is_written_is_there_after_a_start(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_list_is_in_the_totals_once(table: SlateTable) -> None:
-    for id in (1, 2):
+def test_totals_are_sums_over_settled_lists_by_hour_version_and_source(table: SlateTable) -> None:
+    for id in (1, 2, 3):
         table.keep(kept(id))
-    for id in (1, 2, 2, 1, 77):
-        table.settle(id, b"", {(4, "0001", ""): (1.0, 0.5), (4, "0001", "dense"): (0.0, 0.5)}, [id])
-        table.flush()
-    assert dict(table.totals(0)) == {(4, "0001", ""): (2.0, 1.0), (4, "0001", "dense"): (0.0, 1.0)}
+        table.settle(Settled(id, b"", {(4, "0001", ""): (1.0, 0.5), (4, "0001", "dense"): (0.0, 0.5)}, [id]))
+        if id != 1:
+            table.flush()
+    assert dict(table.totals(0)) == {(4, "0001", ""): (3.0, 1.5), (4, "0001", "dense"): (0.0, 1.5)}
     assert dict(table.totals(5)) == {}
 
 
@@ -64,7 +64,7 @@ def test_different_items_are_counted_by_version_over_hours(table: SlateTable) ->
     shown = {1: (0, "a", [1, 9]), 2: (1, "a", [9, 70_000]), 3: (1, "b", [0])}
     for id, (hour, version, items) in shown.items():
         table.keep(kept(id))
-        table.settle(id, b"", {(hour, version, ""): (1.0, 0.0)}, items)
+        table.settle(Settled(id, b"", {(hour, version, ""): (1.0, 0.0)}, items))
     table.flush()
     assert table.shown(0) == {"a": 3, "b": 1}
     assert table.shown(1) == {"a": 2, "b": 1}
@@ -72,26 +72,28 @@ def test_different_items_are_counted_by_version_over_hours(table: SlateTable) ->
 
 
 def test_the_oldest_go_where_there_is_no_room(tmp_path: Path) -> None:
-    table = opened(tmp_path, most=1000)
-    for id in range(40):
-        table.keep(kept(id, size=100))
-        table.flush()
-    left = [id for id in range(40) if table.get(id) is not None]
-    assert left == list(range(left[0], 40))
-    assert 8 <= len(left) <= 10
+    table = opened(tmp_path, most=200_000)
+    for id in range(400):
+        table.keep(kept(id, size=2000))
+        if id % 10 == 0:
+            table.flush()
+    table.flush()
+    left = [id for id in range(400) if table.get(id) is not None]
+    assert left == list(range(left[0], 400))
+    assert 50 <= len(left) <= 90
     table.close()
-    again = opened(tmp_path, most=500)
-    again.keep(kept(99, size=100))
+    again = opened(tmp_path, most=100_000)
+    again.keep(kept(999, size=2000))
     again.flush()
-    assert again.get(99) is not None
-    assert again.get(35) is None
+    assert again.get(999) is not None
+    assert again.get(left[0]) is None
     again.close()
 
 
 def test_what_is_too_old_goes_with_its_totals(table: SlateTable) -> None:
     for id in (1, 2, 3):
         table.keep(kept(id))
-        table.settle(id, b"", {(id, "0001", ""): (1.0, 0.0)}, [id])
+        table.settle(Settled(id, b"", {(id, "0001", ""): (1.0, 0.0)}, [id]))
     table.drop_before(3, 2)
     table.flush()
     assert [table.get(id) is not None for id in (1, 2, 3)] == [False, False, True]
@@ -120,10 +122,11 @@ def test_where_the_disk_refuses_writes_wait_and_are_written_later(tmp_path: Path
     table.keep(kept(1))
     with pytest.raises(sqlite3.OperationalError):
         table.flush()
+    table.settle(Settled(1, b"done", {(0, "0001", ""): (1.0, 1.0)}, [1]))
     assert table.get(1) == kept(1)
     other.execute("ROLLBACK")
     other.close()
     table.flush()
-    assert table.get(1) == kept(1)
-    assert table.last_id() == 1
+    assert table.get(1) == kept(1)._replace(done=b"done")
+    assert dict(table.totals(0)) == {(0, "0001", ""): (1.0, 1.0)}
     table.close()
