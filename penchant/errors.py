@@ -5,8 +5,8 @@
     ├── NotFound          an item, event or file that was asked for by name is not there
     ├── Unauthorized      no key, or none that is good; it does not say which
     ├── Forbidden         a good key that may not do this: names the scope that may
-    ├── TooMany           asked more often than agreed; says after how many seconds to ask again
     ├── Unavailable       something needed is missing, locked or full; trying again may help
+    │   └── TooMany       asked more often than agreed; says after how many seconds to ask again
     └── Corrupt           what is on disk is incomplete or foreign; it is refused, never repaired in silence
 
 Each carries the three things a person needs (which field, which value, what to do) as attributes, so
@@ -58,22 +58,22 @@ class Forbidden(PenchantError):
     title = "Forbidden"
 
 
-class TooMany(PenchantError):
+class Unavailable(PenchantError):
+    status = 503
+    title = "Unavailable"
+
+
+class TooMany(Unavailable):
     """``retry_after``: seconds."""
 
     status = 429
     title = "Too many requests"
 
     def __init__(
-        self, what: str, *, retry_after: int, field: str = "", value: object = None, way_out: str = ""
+        self, what: str, *, field: str = "", value: object = None, way_out: str = "", retry_after: int = 1
     ) -> None:
         self.retry_after = retry_after
         super().__init__(what, field=field, value=value, way_out=way_out)
-
-
-class Unavailable(PenchantError):
-    status = 503
-    title = "Unavailable"
 
 
 class Corrupt(PenchantError):

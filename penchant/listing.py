@@ -23,6 +23,7 @@ from penchant.types import Candidate, Query, Slate
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
+_FAILED = "the source {} failed, and the list was made without it; the server's log says why."
 _FOUND = 200  # items that hold the words of a search
 _LEFT, _TIMES = 100, 3  # candidates a rule must leave, or times the limit: else what it allows is looked for by itself
 
@@ -74,9 +75,9 @@ def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Long
 def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     """Items that the query's words name or mean."""
     words = query.words or ""
-    asked, found = parts.words.of(words), dict(parts.catalogue.search(words, _FOUND))
+    asked = parts.words.of(words)
     allowed = allowing.allowed(parts, query, person)
-    items = parts.retrieval.matching(asked, np.fromiter(found, np.int64, len(found)))
+    items, found = parts.retrieval.matching(asked, lambda: dict(parts.catalogue.search(words, _FOUND)))
     items = parts.retrieval.widened(items, kernels.POLICY, arranging.added(parts, query, person, allowed, None))
     scored = parts.ranker.score_words(items, found, asked, vector, query.time or 0.0)
     scored = arranging.lifted(parts, query, person, items, scored)
@@ -111,7 +112,7 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked, foretold: boo
         user=query.user,
         retrieved=len(ranked.items),
         removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
-        notes=allowing.notes(parts, query) + unmet,
+        notes=allowing.notes(parts, query) + unmet + [_FAILED.format(source) for source in parts.retrieval.failed],
     )
     if query.track:
         parts.showing.show(query, person, made, _rows(parts, ranked, best))

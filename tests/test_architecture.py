@@ -25,7 +25,7 @@ LAYERS = (
     ("intake", "listing", "records", "allowing", "arranging"),
     ("engine",),
     ("learning", "evaluation"),
-    ("serving", "__main__"),
+    ("serving", "__main__", "client"),
 )
 LEAF = "evaluation.metrics"  # imports nothing of penchant; anyone may import it
 BESIDE = {
@@ -118,6 +118,20 @@ def test_importing_penchant_imports_nothing_heavy() -> None:
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "penchant" in loaded
     assert set(loaded).isdisjoint(HEAVY | {"numpy"})
+
+
+def test_a_client_carries_nothing_of_the_engine() -> None:
+    script = "import sys, penchant.client; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert {name.split(".")[1] for name in loaded if name.startswith("penchant.")} == {"client", "errors", "types"}
+    assert {name.split(".")[0] for name in loaded}.isdisjoint(HEAVY | {"numpy"})
+
+
+def test_a_client_without_httpx_names_what_to_install() -> None:
+    script = "import sys; sys.modules['httpx'] = None; import penchant.client"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert told.returncode != 0
+    assert "pip install 'penchant[client]'" in told.stderr
 
 
 def test_the_numeric_libraries_are_told_to_use_one_thread() -> None:

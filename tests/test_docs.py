@@ -9,10 +9,14 @@ import re
 import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 import typer.main
 
+from penchant import Query
+from penchant.config import FILE, Settings, load_settings
 from penchant.expressions import parse
+from penchant.policies import check
 from penchant.serving.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +68,21 @@ def test_every_rule_of_the_page_can_be_read() -> None:
     assert rules
     for rule in rules:
         parse(rule)
+
+
+def test_the_policy_of_the_page_can_be_asked_for_and_stand_in_the_settings(tmp_path: Path) -> None:
+    asked, standing = blocks("", (ROOT / "docs" / "policies.md").read_text(encoding="utf-8"))
+    policy = msgspec.json.decode(asked, type=Query).policy
+    assert policy is not None
+    assert check(policy).sponsored is not None
+    (tmp_path / FILE).write_text(standing, encoding="utf-8")
+    assert load_settings(tmp_path).policy.caps == {"brand": 2}
+
+
+def test_the_settings_of_the_page_on_feedback_are_the_defaults(tmp_path: Path) -> None:
+    _, settings = blocks("", (ROOT / "docs" / "feedback.md").read_text(encoding="utf-8"))
+    (tmp_path / FILE).write_text(settings, encoding="utf-8")
+    assert load_settings(tmp_path) == Settings()
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

@@ -6,6 +6,10 @@ recent ones speak for, so that a candidate found by one source alone still carri
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +29,8 @@ WITHIN_CONDITION = 500
 _NOTHING = np.empty(0, np.int64)
 _SCANNED = 20_000
 _LEAST = 1e-300  # of a decay: what is older than that is nothing
+_log = logging.getLogger("penchant")
+T = TypeVar("T")
 _COUNTED = 1 << 16  # an item met more often counts as met so often
 
 
@@ -38,6 +44,8 @@ class Retrieval:
         self.scratch = kernels.new_scratch(0)
         self.mark = 0
         self._spoken = self._union = np.zeros(0, np.int64)
+        self.failed: list[str] = []  # sources that failed at this question
+        self._broken: set[str] = set()  # and those of which the log was told
         self.unheard = -1  # a person who is not listened to, whoever asks
         self._likeness, self._met = np.zeros((0, 1), np.float32), np.zeros(ASKED * AUDIENCE, np.int64)
 
@@ -47,19 +55,41 @@ class Retrieval:
         ``hidden``: how many items will be taken out again since the person has seen them; the dense source, which
         finds those first, is asked for as many more.
         """
-        spoken, sums, n = self._gathered(asked), self.scratch.sums, 0
-        for source, items in (
-            (kernels.TRANSITIONS, kernels.strongest(sums, kernels.TRANSITION, self._spoken, spoken, TRANSITIONS)),
-            (kernels.NEIGHBOURS, kernels.strongest(sums, kernels.NEIGHBOUR, self._spoken, spoken, NEIGHBOURS)),
-            (kernels.PEOPLE, kernels.strongest(sums, kernels.SIMILAR, self._spoken, spoken, PEOPLE)),
-            (kernels.DENSE, self._dense(asked.vector, DENSE + min(hidden, MORE))),
-            (kernels.POPULAR, self._popular()),
-            (kernels.CONTEXT, self._popular_in(asked.context)),
-            (kernels.FRESH, self.fresh),
-            (kernels.AGAIN, asked.own),
-        ):
+        self._new_query()
+        spoken, n = self.attempt("counts", lambda: self._gathered(asked), 0), 0
+        sums = self.scratch.sums
+
+        def strongest(column: int, most: int) -> Longs:
+            found: Longs = kernels.strongest(sums, column, self._spoken, spoken, most)
+            return found
+
+        sources: tuple[tuple[int, Callable[[], Longs]], ...] = (
+            (kernels.TRANSITIONS, lambda: strongest(kernels.TRANSITION, TRANSITIONS)),
+            (kernels.NEIGHBOURS, lambda: strongest(kernels.NEIGHBOUR, NEIGHBOURS)),
+            (kernels.PEOPLE, lambda: strongest(kernels.SIMILAR, PEOPLE)),
+            (kernels.DENSE, lambda: self._dense(asked.vector, DENSE + min(hidden, MORE))),
+            (kernels.POPULAR, self._popular),
+            (kernels.CONTEXT, lambda: self._popular_in(asked.context)),
+            (kernels.FRESH, lambda: self.fresh),
+            (kernels.AGAIN, lambda: asked.own),
+        )
+        for source, find in sources:
+            items = self.attempt(kernels.SOURCES[source], find, _NOTHING)
             n = kernels.union(self.scratch, self.mark, items, source, self._union, n)
         return self._union[:n]
+
+    def attempt(self, source: str, find: Callable[[], T], without: T) -> T:
+        """What a source finds; one that fails costs its candidates, and not the list. The log is told once."""
+        try:
+            found = find()
+        except Exception as error:
+            if source not in self._broken:
+                _log.exception("the source %s failed; lists go on without it", source, exc_info=error)
+            self._broken.add(source)
+            self.failed.append(source)
+            return without
+        self._broken.discard(source)
+        return found
 
     def widened(self, items: Longs, source: int, found: Longs) -> Longs:
         """The candidates of this query, and what another source found."""
@@ -67,12 +97,12 @@ class Retrieval:
 
     def these(self, asked: Asked, items: Longs) -> Longs:
         """Given items as candidates, each once, with what the counts say of them."""
-        self._gathered(asked)
+        self._new_query()
+        self.attempt("counts", lambda: self._gathered(asked), 0)
         return self._union[: kernels.union(self.scratch, self.mark, items, kernels.GIVEN, self._union, 0)]
 
     def _gathered(self, asked: Asked) -> int:
         """Sum up what the recent items say of others; how many are spoken for."""
-        self._new_query()
         counts = self.counts
         spoken: int = kernels.gather(
             self.scratch,
@@ -114,12 +144,17 @@ class Retrieval:
         )
         return n
 
-    def matching(self, words: Floats, found: Longs) -> Longs:
-        """Candidates of a search: what holds the words, and what is near to what they mean."""
+    def matching(self, words: Floats, held: Callable[[], Mapping[int, float]]) -> tuple[Longs, Mapping[int, float]]:
+        """(candidates, BM25 by item) of a search: what holds the words, and what is near to what they mean."""
         self._new_query()
-        n = kernels.union(self.scratch, self.mark, found, kernels.WORDS, self._union, 0)
-        n = kernels.union(self.scratch, self.mark, self._dense(words, DENSE), kernels.DENSE, self._union, n)
-        return self._union[:n]
+        nothing: Mapping[int, float] = {}
+        found = self.attempt("words", held, nothing)
+        near = self.attempt("dense", lambda: self._dense(words, DENSE), _NOTHING)
+        n = kernels.union(
+            self.scratch, self.mark, np.fromiter(found, np.int64, len(found)), kernels.WORDS, self._union, 0
+        )
+        n = kernels.union(self.scratch, self.mark, near, kernels.DENSE, self._union, n)
+        return self._union[:n], found
 
     def came(self, items: Longs) -> None:
         """Items were sent for the first time: the fresh ones are the newest by time of sending."""
@@ -162,6 +197,7 @@ class Retrieval:
         return self.index.nearest(vector, limit)
 
     def _new_query(self) -> None:
+        self.failed = []
         room = len(self.index.ready)
         self.counts.ensure(0, room)
         if room > len(self.scratch.marks):

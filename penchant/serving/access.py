@@ -54,6 +54,8 @@ OPENED_BY: dict[str, Scopes] = {
     "GET /v1/similar": _READ,
     "GET /v1/slates/{id}": _READ,
     "GET /v1/feedback": _ADMIN,
+    "GET /penchant.js": _ANYBODY,
+    "HEAD /penchant.js": _ANYBODY,
     "GET /health/ready": _ANYBODY,
     "GET /docs": _ANYBODY,
     "GET /docs/openapi.json": _ANYBODY,
@@ -282,8 +284,8 @@ def _in_address(key: Key) -> InvalidInput:
 def _too_many(rate: float, seconds: int) -> TooMany:
     return TooMany(
         "more requests than this key may make in a second.",
-        retry_after=seconds,
         field="rate",
         value=rate,
         way_out=f"Ask again in {seconds} s, or make a key with a higher --rate.",
+        retry_after=seconds,
     )

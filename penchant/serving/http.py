@@ -12,6 +12,7 @@
     GET  /v1/feedback    what people do about lists, by version and source
     GET  /health/ready   whether it answers, and as of when
     GET  /docs           all of this, rendered
+    GET  /penchant.js    what a page in a browser loads (`serving.script`)
 
 Notable: one process, one event loop; the engine works in threads of its own (`serving.threads`). The server answers
 before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder; a
@@ -42,6 +43,7 @@ from penchant.pipeline.filters import parse
 from penchant.serving import bodies, pages, problems
 from penchant.serving.access import caller_of
 from penchant.serving.door import Door, threads_of
+from penchant.serving.script import send_script
 from penchant.serving.threads import Threads
 from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
 
@@ -421,7 +423,7 @@ def application(door: Door | None = None) -> Litestar:
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
     verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar, read_slate, feedback]
     app = Litestar(
-        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready],
+        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready, send_script],
         exception_handlers=problems.HANDLERS,
         openapi_config=pages.config(),
         request_max_body_size=MAX_BODY,
