@@ -99,8 +99,9 @@ REQUESTS: dict[str, tuple[str, Any]] = {
 
 def test_every_address_says_what_opens_it() -> None:
     """One that is not in the table needs `admin`: safe, but surely forgotten."""
-    plain = ("GET", "HEAD")  # what a route without methods answers
-    there = {f"{method} {route.path}" for route in application().routes for method in getattr(route, "methods", plain)}
+    plain = {"GET", "HEAD"}  # what a route that names no methods answers
+    methods = {route.path: getattr(route, "methods", None) or plain for route in application().routes}
+    there = {f"{method} {path}" for path, its in methods.items() for method in its}
     there = {re.sub(r":\w+}", "}", one) for one in there if not one.startswith("OPTIONS ")}
     assert there == set(OPENED_BY)
     assert {name for name in OPENED_BY if "/v1/" in name} == set(REQUESTS)
