@@ -25,7 +25,17 @@ MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int
 TABLES = ("weights", "actions", "policy", "slates")  # settings that are written as tables, which in the file come last
 # What a running engine takes from the file: states, counts, vectors and texts do not depend on it.
 LIVE = frozenset(
-    ("weights", "fresh_half_life_days", "seen", "policy", "max_field_bytes", "snapshot_every", "sensitive")
+    {
+        "weights",
+        "fresh_half_life_days",
+        "seen",
+        "policy",
+        "max_field_bytes",
+        "max_log_bytes",
+        "max_memory_bytes",
+        "snapshot_every",
+        "sensitive",  # a training alone reads it
+    }
 )
 
 
@@ -93,6 +103,10 @@ class Settings(Struct, forbid_unknown_fields=True):
     ratings         actions whose values say how much the person liked the item
     sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
+    max_log_bytes   most bytes of the log (events.db and its WAL), 0: no end; beyond, events are refused, lists go on
+    max_memory_bytes  most memory of the process, 0: no end; beyond, events of people and items not known are refused
+    log_format      lines of a server's log: ``json``, ``text``, or ``auto``: text where stderr is a terminal
+    log_level       the least that is worth a line: ``debug`` (every request), ``info``, ``warning`` or ``error``
     open            answer whoever can reach the server on an address other than loopback, where no key was ever made
     max_open_tenants  tenants that are open at once; beyond, the one that was asked longest ago is closed
     tenant_idle_seconds  a tenant that nobody asks for so long is closed, and opened again when somebody does
@@ -115,6 +129,10 @@ class Settings(Struct, forbid_unknown_fields=True):
     ratings: tuple[str, ...] = ("rate",)
     snapshot_every: int = 200_000
     max_field_bytes: int = 65_536
+    max_log_bytes: int = 0
+    max_memory_bytes: int = 0
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     host: str = "127.0.0.1"
     port: int = 7461
     open: bool = False
@@ -216,6 +234,8 @@ def _check_ranges(settings: Settings) -> None:
         "snapshot_every": (1, 10**9),
         "text_threads": (1, 256),
         "max_field_bytes": (16, 2**24),
+        "max_log_bytes": (0, 2**60),
+        "max_memory_bytes": (0, 2**60),
         "port": (0, 65_535),
         "max_open_tenants": (1, 10_000),
         "tenant_idle_seconds": (1, 10**9),

@@ -18,6 +18,7 @@ After a crash, opening replays what the log holds beyond the newest snapshot, th
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -31,7 +32,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import allowing, expressions, intake, kernels, listing, policies, records
+from penchant import allowing, ceilings, expressions, intake, kernels, listing, policies, records
 from penchant.config import FILE, LIVE, changed, load_settings
 from penchant.errors import InvalidInput, NotFound
 from penchant.following import Follower, mark
@@ -43,6 +44,7 @@ from penchant.storage.event_log import Logged, Outcome
 from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Refusal, Slate
 
 _LONGEST = 1000
+_log = logging.getLogger("penchant")
 
 
 class Batch:
@@ -63,6 +65,7 @@ class Engine:
         self._half_done = False
         self._unwritten: str | None = None
         self.tracks = False  # whether lists of the present moment count as shown, where the query does not say
+        self.snapshot_failures = 0
         self._followers: list[Follower] = []
 
     @classmethod
@@ -93,14 +96,15 @@ class Engine:
         Events that are not valid are refused one by one, in the receipt; the rest is taken. ``source`` is (file hash,
         rows done) of an import, remembered with the events, so that it can go on where it stopped.
         """
-        batch = self.accept(list(events))
+        batch = self.accept(list(events), whole=source is not None)  # an import later goes on behind them
         with self._order:
             self.write([batch], source)
             return self.apply([batch])[0]
 
-    def accept(self, events: Sequence[Event]) -> Batch:
-        """Check events, and let the language model read the words they hold."""
-        batch = Batch(*check(events, time.time(), self.parts.settings))
+    def accept(self, events: Sequence[Event], whole: bool = False) -> Batch:
+        """Check events, and let the language model read the words they hold. Raises Full as `ceilings.hold` does."""
+        checked = check(events, time.time(), self.parts.settings)
+        batch = Batch(*ceilings.hold(self.parts, checked, whole))
         self.parts.words.read(event.words for event in batch.events if event.words)
         return batch
 
@@ -308,9 +312,11 @@ class Engine:
             self.snapshot()
             self._unwritten = None
         except OSError as error:
+            self.snapshot_failures += 1
             self._unwritten = (
                 f"the last snapshot could not be written ({error}); the next start replays more of the log"
             )
+            _log.warning(self._unwritten)
 
     # -- versions of the model -----------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@
     ├── NotFound          an item, event or file that was asked for by name is not there
     ├── Unauthorized      no key, or none that is good; it does not say which
     ├── Forbidden         a good key that may not do this: names the scope that may
-    ├── Unavailable       something needed is missing, locked or full; trying again may help
-    │   └── TooMany       asked more often than agreed; says after how many seconds to ask again
+    ├── Unavailable       something needed is missing or locked; trying again may help
+    │   ├── Overloaded    more is asked than is taken on, or than a key may; says in how many seconds to come back
+    │   └── Full          a ceiling of the settings is reached; what would grow is refused, all else goes on
     └── Corrupt           what is on disk is incomplete or foreign; it is refused, never repaired in silence
 
 Each carries the three things a person needs (which field, which value, what to do) as attributes, so
@@ -63,17 +64,22 @@ class Unavailable(PenchantError):
     title = "Unavailable"
 
 
-class TooMany(Unavailable):
-    """``retry_after``: seconds."""
+class Overloaded(Unavailable):
+    """``retry_after``: seconds after which what waits now should be done."""
 
     status = 429
-    title = "Too many requests"
+    title = "Overloaded"
 
     def __init__(
-        self, what: str, *, field: str = "", value: object = None, way_out: str = "", retry_after: int = 1
+        self, what: str, *, retry_after: int = 1, field: str = "", value: object = None, way_out: str = ""
     ) -> None:
         self.retry_after = retry_after
         super().__init__(what, field=field, value=value, way_out=way_out)
+
+
+class Full(Unavailable):
+    status = 507
+    title = "Full"
 
 
 class Corrupt(PenchantError):

@@ -9,6 +9,7 @@ Opening reads the newest snapshot, replays what the log holds beyond it, and goe
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ NO_ENCODER = "none"
 _REFIT = 10  # a catalogue grown so many times is looked at again for the projection
 _FITTED_ON = 20_000
 _LITTLE = 256  # events and items that a swap may take in under the lock
+_log = logging.getLogger("penchant")
 
 
 class Taken(NamedTuple):
@@ -271,8 +273,9 @@ class Parts:
             else:
                 self.states.use(version)
             self.index.adopt(beside.index)
-            self.version = self.words.version = version
+            before, self.version, self.words.version = self.version.name, version, version
             self._wire_asking(self.retrieval.fresh)
+        _log.info("another version is in use", extra={"version": version.name, "before": before, "as_of": self.as_of})
         self._forget_the_erased()
 
     # -- snapshots and rebuilding --------------------------------------------------------------------------------------

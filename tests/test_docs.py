@@ -46,7 +46,7 @@ def test_the_program_in_the_readme_runs_and_says_what_comes_next(
 
 @pytest.mark.parametrize(
     "document",
-    [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("try", "rules", "keys"))],
+    [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("try", "rules", "keys", "operations"))],
     ids=lambda path: path.name,
 )
 def test_every_command_exists_with_its_options(document: Path) -> None:

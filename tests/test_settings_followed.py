@@ -118,6 +118,8 @@ def test_every_other_setting_waits(circled: Engine, name: str) -> None:
         "ratings": '["like"]',
         "host": '"::1"',
         "open": "true",
+        "log_format": '"json"',
+        "log_level": '"debug"',
         "slates": "{days = 9}",
         "actions": "{click = {weight = 2.0}}",
     }

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +36,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from penchant import durable
 from penchant.errors import Corrupt, NotFound
 from penchant.models.fields import Fields
 from penchant.models.fusion import Fusion, fault
@@ -44,8 +44,8 @@ from penchant.models.fusion import Fusion, fault
 FORMAT = 5
 GRAPHS = ("item.onnx", "step.onnx", "fold.onnx", "query.onnx")
 STATES, INDEX, HEADS, RATING = "states.npz", "index.faiss", "heads.npz", "rating.npz"
-DRAFT = "draft"
-_CURRENT, _LOCK = "current", "lock"
+DRAFT, CURRENT = "draft", "current"
+_LOCK = "lock"
 
 
 class Training(Struct):
@@ -100,16 +100,16 @@ def publish(
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         for name, content in files.items():
-            _write(draft / name, content)
+            durable.write(draft / name, content)
         if states is not None:
-            _write(draft / STATES, states)
+            durable.write(draft / STATES, states)
         manifest.files = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         path = folder / f"{max((int(one.name) for one in published(folder)), default=0) + 1:04d}"
         manifest.name = f"{manifest.name}-{path.name}"
-        _write(draft / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-        _sync(draft)
+        durable.write(draft / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        durable.sync(draft)
         draft.rename(path)
-        _sync(folder)
+        durable.sync(folder)
     if use:
         use_version(folder, path.name)
     return path
@@ -184,7 +184,7 @@ def previous(folder: Path) -> Path | None:
 def pointer(folder: Path) -> tuple[int, bytes] | None:
     """Another value each time that somebody chose a version, the same one included; cheap to look at."""
     try:
-        return (folder / _CURRENT).stat().st_mtime_ns, (folder / _CURRENT).read_bytes()
+        return (folder / CURRENT).stat().st_mtime_ns, (folder / CURRENT).read_bytes()
     except OSError:
         return None
 
@@ -259,27 +259,12 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _used(folder: Path) -> list[str]:
-    path = folder / _CURRENT
+    path = folder / CURRENT
     return path.read_text(encoding="ascii").split() if path.exists() else []
 
 
 def _write_used(folder: Path, names: list[str]) -> None:
-    draft = folder / f"{_CURRENT}.draft"
-    _write(draft, "".join(f"{name}\n" for name in names).encode())
-    draft.rename(folder / _CURRENT)
-    _sync(folder)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    draft = folder / f"{CURRENT}.draft"
+    durable.write(draft, "".join(f"{name}\n" for name in names).encode())
+    draft.rename(folder / CURRENT)
+    durable.sync(folder)

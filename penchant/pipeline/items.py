@@ -181,7 +181,7 @@ class ItemTexts:
 
     def failed(self, rows: Sequence[Row], error: Exception) -> None:
         self.failure = f"texts of {len(rows)} items could not be read: {error}"
-        _log.error(self.failure, exc_info=error)
+        _log.error("texts of items could not be read", extra={"items": len(rows)}, exc_info=error)
 
     def _check_readable(self, rows: Sequence[Row]) -> None:
         """Warn once when the encoder cannot read what the catalogue is written in."""

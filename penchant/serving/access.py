@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qs
 
-from penchant.errors import Corrupt, Forbidden, InvalidInput, TooMany, Unauthorized
+from penchant.errors import Corrupt, Forbidden, InvalidInput, Overloaded, Unauthorized
 from penchant.following import Follower, mark
 from penchant.serving import keys
 from penchant.serving.keys import FILE, Key, Scope
@@ -56,7 +56,9 @@ OPENED_BY: dict[str, Scopes] = {
     "GET /v1/feedback": _ADMIN,
     "GET /penchant.js": _ANYBODY,
     "HEAD /penchant.js": _ANYBODY,
+    "GET /health/live": _ANYBODY,
     "GET /health/ready": _ANYBODY,
+    "GET /metrics": _ADMIN,
     "GET /docs": _ANYBODY,
     "GET /docs/openapi.json": _ANYBODY,
     "GET /docs/{path}": _ANYBODY,
@@ -125,7 +127,7 @@ class _Known:
         self._bucket = Bucket(key.rate, time.monotonic()) if key.rate is not None else None
 
     def count(self) -> None:
-        """Count a request. Raises TooMany."""
+        """Count a request. Raises Overloaded."""
         if self._bucket is None:
             return
         seconds = self._bucket.take(time.monotonic())
@@ -186,7 +188,7 @@ class Access:
     def admit(self, address: str, headers: Headers, query: bytes) -> Caller:
         """Who asks. ``address``: method and path template.
 
-        Raises Unauthorized, Forbidden, TooMany; InvalidInput for a secret key in an address.
+        Raises Unauthorized, Forbidden, Overloaded; InvalidInput for a secret key in an address.
         """
         if self._known is None:
             return OPEN
@@ -281,8 +283,8 @@ def _in_address(key: Key) -> InvalidInput:
     )
 
 
-def _too_many(rate: float, seconds: int) -> TooMany:
-    return TooMany(
+def _too_many(rate: float, seconds: int) -> Overloaded:
+    return Overloaded(
         "more requests than this key may make in a second.",
         field="rate",
         value=rate,

@@ -75,9 +75,14 @@ class Door:
             message["headers"] = [*message["headers"], (b"access-control-allow-origin", page), *_READABLE]
 
 
+def opened(scope: Any) -> Threads | None:
+    """The threads that answer this request, if they are there."""
+    return cast("Threads | None", scope["penchant.threads"])
+
+
 def threads_of(scope: Any) -> Threads:
     """The threads that answer this request. Raises Unavailable while they are not there yet."""
-    threads: Threads | None = scope["penchant.threads"]
+    threads = opened(scope)
     if threads is None:
         raise _not_open()
     return threads

@@ -10,7 +10,8 @@
     GET  /v1/similar     what is like this item
     GET  /v1/slates/ID   a list as it was shown, and what was done about it
     GET  /v1/feedback    what people do about lists, by version and source
-    GET  /health/ready   whether it answers, and as of when
+    GET  /health/ready   whether it answers, and as of when; /health/live: whether the process does
+    GET  /metrics        what there is to watch, for Prometheus
     GET  /docs           all of this, rendered
     GET  /penchant.js    what a page in a browser loads (`serving.script`)
 
@@ -23,14 +24,15 @@ Does not know: what an event does, how a list is made, who may ask (`serving.doo
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from litestar import Litestar, Request, Router, delete, get, post, put
+from litestar import Litestar, Request, Response, Router, delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -38,11 +40,12 @@ from msgspec import UNSET, Struct, UnsetType
 
 from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
-from penchant.evaluation import live
+from penchant.evaluation.live import LiveReport, report
 from penchant.pipeline.filters import parse
-from penchant.serving import bodies, pages, problems
+from penchant.serving import bodies, pages, problems, telemetry
 from penchant.serving.access import caller_of
-from penchant.serving.door import Door, threads_of
+from penchant.serving.door import Door, opened, threads_of
+from penchant.serving.requests import Requests
 from penchant.serving.script import send_script
 from penchant.serving.threads import Threads
 from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
@@ -52,6 +55,7 @@ _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
 _OF_ANY = frozenset(("key",))  # parameters of every address
 _encoder = msgspec.json.Encoder()
 
+T = TypeVar("T", bound=Struct)
 Call = Request[Any, Any, Any]
 Id = Annotated[str, Parameter(description="the id, as it was sent; `%2F` for a slash where it begins or ends with one")]
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="how many items")]
@@ -94,6 +98,13 @@ class Health(Struct, kw_only=True):
     warnings: list[str] | UnsetType = UNSET
 
 
+class Life(Struct, kw_only=True):
+    """``ready``: whether the data folder is open, so that lists are answered."""
+
+    penchant: str
+    ready: bool
+
+
 class Answer:
     """JSON that is already encoded, as the two messages of ASGI."""
 
@@ -123,7 +134,7 @@ async def send_events(
     Once answered, it is durable and every list knows it. In a list, what is not valid is refused one by one and the
     rest is taken. With `recommend`, the answer brings the person's fresh list as `slate`.
     """
-    sent = bodies.EVENTS.read(await request.body())
+    sent = await _sent(request, bodies.EVENTS)
     caller_of(request.scope).check_events(sent.things)
     if recommend is not None:
         caller_of(request.scope).check_query(Query(user=user))
@@ -136,7 +147,7 @@ async def send_events(
 @put("/items")
 async def send_items(request: Call) -> ASGIApp:
     """Send items, one or a list; sent again, an item is replaced. Each can be recommended within a second."""
-    sent = bodies.ITEMS.read(await request.body())
+    sent = await _sent(request, bodies.ITEMS)
     return Answer(await _ingest(request, sent, [item.event() for item in sent.things]))
 
 
@@ -168,7 +179,7 @@ async def remove_item(request: Call, id: Id) -> ASGIApp:
 @put("/users")
 async def send_users(request: Call) -> ASGIApp:
     """Send profiles, one or a list; sent again, a profile is replaced."""
-    sent = bodies.PROFILES.read(await request.body())
+    sent = await _sent(request, bodies.PROFILES)
     return Answer(await _ingest(request, sent, [profile.event() for profile in sent.things]))
 
 
@@ -264,7 +275,7 @@ async def feedback(
     hours: Annotated[float, Parameter(gt=0, le=8760, description="how far back, by whole hours")] = 24.0,
 ) -> ASGIApp:
     """What people do about lists: click rate, conversion, NDCG of what was shown, coverage; by version and source."""
-    return Answer(await _threads(request).read(live.report, _threads(request).engine, hours))
+    return Answer(await _threads(request).read(report, _threads(request).engine, hours))
 
 
 @get("/health/ready")
@@ -288,6 +299,23 @@ async def ready(request: Call) -> ASGIApp:
     )
 
 
+@get("/health/live")
+async def live(request: Call) -> ASGIApp:
+    """Whether the process answers; also while the data folder is being opened. 503: it must be started again."""
+    tenants = request.app.state.door.tenants
+    if not tenants.is_alive:
+        raise Unavailable("a thread of the server has ended.", way_out="Start the server again; its log says why.")
+    return Answer(Life(penchant=__version__, ready=tenants.is_open))
+
+
+@get("/metrics", include_in_schema=False)
+async def metrics(request: Call) -> Response[bytes]:
+    """What there is to watch, in Prometheus' text format; docs/operations.md says what each is."""
+    requests = None if caller_of(request.scope).tenant else request.app.state.requests  # of all tenants together
+    text = await asyncio.to_thread(telemetry.text, requests, opened(request.scope))
+    return Response(text, media_type=telemetry.CONTENT_TYPE)
+
+
 # -- what they share ---------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +332,18 @@ def _name(request: Call) -> str:
 
 def _threads(request: Call) -> Threads:
     return threads_of(request.scope)
+
+
+async def _sent(request: Call, reader: bodies.Reader[T]) -> bodies.Sent[T]:
+    """What a body brings; what of it cannot be read at all is counted with what is refused."""
+    measures = _threads(request).measures
+    try:
+        sent = reader.read(await request.body())
+    except InvalidInput:
+        measures.refused += 1
+        raise
+    measures.refused += len(sent.refused)
+    return sent
 
 
 async def _ingest(request: Call, sent: bodies.Sent[Any], events: list[Event]) -> Receipt:
@@ -409,7 +449,8 @@ _DESCRIBED = {
     "GET /v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, pages.SLATE),
     "GET /v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, pages.SLATE),
     "GET /v1/slates/{id}": pages.Described(f"{_HERE}/v1/slates/{pages.SLATE['id']}'", Feedback, pages.FEEDBACK),
-    "GET /v1/feedback": pages.Described(f"{_HERE}/v1/feedback?hours=24'", live.LiveReport, pages.LIVE),
+    "GET /v1/feedback": pages.Described(f"{_HERE}/v1/feedback?hours=24'", LiveReport, pages.LIVE),
+    "GET /health/live": pages.Described(f"{_HERE}/health/live'", Life, {"penchant": __version__, "ready": True}),
     "GET /health/ready": pages.Described(f"{_HERE}/health/ready'", Health, pages.HEALTH),
 }
 
@@ -418,12 +459,12 @@ _DESCRIBED = {
 
 
 def application(door: Door | None = None) -> Litestar:
-    """The application behind a door; it answers 503 until the door's tenants are open."""
+    """The application behind a door; but for its life and metrics, it answers 503 until the door's tenants are open."""
     door = door or Door()
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
     verbs = [send_events, *catalogue, recommend, recommend_as_asked, rank, search, similar, read_slate, feedback]
     app = Litestar(
-        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready, send_script],
+        [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready, live, metrics, send_script],
         exception_handlers=problems.HANDLERS,
         openapi_config=pages.config(),
         request_max_body_size=MAX_BODY,
@@ -432,5 +473,6 @@ def application(door: Door | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.door = door
+    app.asgi_handler = app.state.requests = Requests(app.asgi_handler)
     pages.describe(app, _DESCRIBED)
     return app

@@ -32,7 +32,8 @@ from penchant.serving.problems import MEDIA_TYPE, Problem
 _COMPONENT = "#/components/schemas/{name}"
 _ERRORS = (
     "400 not JSON; 401 no good key; 403 a key of another scope; 404 not there; 405; 413 too large; 422 not valid; "
-    "429 more than the key's rate (Retry-After); 503 opening, stopping or full (Retry-After)"
+    "429 too much waits, or more than the key's rate (Retry-After); 503 opening or stopping (Retry-After); "
+    "507 a ceiling is reached"
 )
 SLATE = {
     "items": [
@@ -113,6 +114,7 @@ _PROBLEM = {
     "field": "action",
     "value": "'clik'",
     "way_out": "Use one of click, rate, play, or add [actions.NAME] to penchant.toml.",
+    "request": "9f1c02ab-17",
 }
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430 }
@@ -196,7 +198,8 @@ class _Page(OpenAPIRenderPlugin):
         ]
         head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{info['title']}</title><style>{_STYLE}</style>"
         intro = f"<h1>{info['title']} {info['version']}</h1><p>{escape(info['description'])} "
-        links = "<a href=/docs/openapi.json>OpenAPI document</a>, <a href=/health/ready>state</a></p>"
+        links = "<a href=/docs/openapi.json>OpenAPI document</a>, <a href=/health/ready>state</a>, "
+        links += "<a href=/metrics>metrics</a></p>"
         body = "".join(part for name, operation in operations for part in _section(name, operation))
         return f"{head}{intro}{links}{body}{_problem()}</html>".encode()
 

@@ -1,6 +1,6 @@
 """What is answered when something is wrong: problem+json (RFC 9457), whatever the cause.
 
-    {"type", "title", "status", "detail", "field", "value", "way_out", "refused"}
+    {"type", "title", "status", "detail", "field", "value", "way_out", "refused", "request"}
 
 Every answer names the field, the value and the way out where there is one, so that nobody has to parse a sentence.
 Bad input is never answered with a 5xx; what is answered with a 500 is a defect of ours, and is in the log with its
@@ -21,7 +21,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from msgspec import Struct
 
-from penchant.errors import InvalidInput, PenchantError, TooMany, Unauthorized, Unavailable, shown
+from penchant.errors import InvalidInput, Overloaded, PenchantError, Unauthorized, Unavailable, shown
+from penchant.serving.requests import about, request_id
 from penchant.types import Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -38,7 +39,10 @@ _log = logging.getLogger("penchant")
 
 
 class Problem(Struct, kw_only=True, omit_defaults=True):
-    """RFC 9457. ``value`` is what was sent, as a person would recognise it, cut to a length that fits a line."""
+    """RFC 9457. ``value`` is what was sent, as a person would recognise it, cut to a length that fits a line.
+
+    ``request`` is the id in the answer's header `X-Request-Id`, and in the server's log if there is a line of it.
+    """
 
     type: str
     title: str
@@ -48,6 +52,7 @@ class Problem(Struct, kw_only=True, omit_defaults=True):
     value: str = ""
     way_out: str = ""
     refused: list[Refusal] = msgspec.field(default_factory=list)
+    request: str = ""
 
 
 class Refused(InvalidInput):
@@ -92,11 +97,10 @@ def of_http(error: HTTPException) -> Problem:
     return Problem(type=_type(title), title=title, status=error.status_code, detail=detail, way_out=way_out)
 
 
-def response(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
-    if problem.status == Unavailable.status:
-        headers = {**(headers or {}), "Retry-After": _RETRY_SECONDS}
-    elif problem.status == Unauthorized.status:
-        headers = {**(headers or {}), "WWW-Authenticate": "Bearer"}
+def response(
+    request: Request[Any, Any, Any], problem: Problem, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    problem.request = request_id(request.scope)
     body = msgspec.json.encode(problem)
     return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
@@ -106,25 +110,33 @@ def _type(title: str) -> str:
 
 
 def _on_penchant(request: Request[Any, Any, Any], error: PenchantError) -> Response[bytes]:
-    later = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None
-    return response(of_penchant(error), later)
+    return response(request, of_penchant(error), _headers(error))
+
+
+def _headers(error: PenchantError) -> dict[str, str]:
+    """When to try again, for a caller that should; how to say who asks, for one that did not."""
+    if isinstance(error, Overloaded):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": _RETRY_SECONDS} if error.status == Unavailable.status else {}
 
 
 def _on_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
-    return response(of_parameters(error, request.query_params))
+    return response(request, of_parameters(error, request.query_params))
 
 
 def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     problem = of_http(error)
     if error.status_code in (404, 405):
         problem.field, problem.value = "path", shown(f"{request.method} {request.url.path}")
-    return response(problem, error.headers)
+    return response(request, problem, error.headers)
 
 
 def _on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    detail = "this is a defect; the server's log has its trace."
-    return response(Problem(type=_type("Defect"), title="Penchant failed", status=500, detail=detail))
+    _log.error("a request failed", extra=about(request.scope), exc_info=error)
+    detail = "this is a defect; the server's log has its trace, under the id in `request`."
+    return response(request, Problem(type=_type("Defect"), title="Penchant failed", status=500, detail=detail))
 
 
 HANDLERS: ExceptionHandlersMap = {

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import logging
+import os
 import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +24,10 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
 
+from penchant import __version__
 from penchant.config import Settings, load_settings
-from penchant.errors import InvalidInput, Unavailable
+from penchant.errors import InvalidInput, PenchantError, Unavailable
+from penchant.serving import logs
 from penchant.serving.access import Access
 from penchant.serving.door import Door
 from penchant.serving.http import application
@@ -32,6 +37,7 @@ from penchant.serving.tenants import Alone, Many, Tenants
 _SWITCH_SECONDS = 0.0005
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
 _Announce = Callable[[list[str]], None]
+_log = logging.getLogger("penchant")
 
 
 def serve(folder: str | Path, *, announce: _Announce | None = None, **flags: Any) -> None:
@@ -45,6 +51,8 @@ def serve(folder: str | Path, *, announce: _Announce | None = None, **flags: Any
     address = _free(settings)
     door = _door(folder, settings, flags)
     door.said.extend(_check_exposed(door.access, settings, address[0]))
+    logs.configure(settings.log_format, settings.log_level)
+    _log.info("start", extra=_beginning(settings) | {"folder": str(folder)})
     # A thread that wants the interpreter while another computes gets it after this long; 5 ms would be most of an
     # answer's time.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -55,18 +63,32 @@ async def _serve(door: Door, address: tuple[str, int], announce: _Announce) -> N
     server = _server(application(door), address)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    logs.tell_of_tasks(asyncio.get_running_loop())
     running = asyncio.create_task(server.serve())
+    start = time.monotonic()
     try:
         await door.tenants.open()
         door.access.follow()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
-        announce([*door.said, *door.tenants.warnings])
+        warnings = [*door.said, *door.tenants.warnings]
+        opened = {"seconds": round(time.monotonic() - start, 3), "warnings": len(warnings)}
+        _log.info("ready", extra=door.tenants.standing | opened)
+        announce(warnings)
         await running
+    except PenchantError as error:
+        _log.error("the data folder could not be opened", extra={"reason": str(error)})
+        raise
     finally:
         server.stop()
         await asyncio.wait([running])
         door.access.close()
         await door.tenants.close()
+        _log.info("stop", extra=door.tenants.standing)
+
+
+def _beginning(settings: Settings) -> dict[str, object]:
+    about = {name: getattr(settings, name) for name in ("host", "port", "durability")}
+    return about | {"pid": os.getpid(), "penchant": __version__}
 
 
 def _door(folder: Path, settings: Settings, flags: dict[str, Any]) -> Door:

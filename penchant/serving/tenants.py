@@ -49,6 +49,14 @@ class Tenants(Protocol):
     def is_open(self) -> bool: ...
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the threads run that every answer needs."""
+
+    @property
+    def standing(self) -> dict[str, object]:
+        """What a line of the log says of them."""
+
+    @property
     def warnings(self) -> list[str]: ...
 
 
@@ -79,6 +87,14 @@ class Alone:
     @property
     def is_open(self) -> bool:
         return self.threads is not None
+
+    @property
+    def is_alive(self) -> bool:
+        return self.threads is None or self.threads.alive
+
+    @property
+    def standing(self) -> dict[str, object]:
+        return _standing(self.threads.engine) if self.threads is not None else {}
 
     @property
     def warnings(self) -> list[str]:
@@ -143,6 +159,14 @@ class Many:
         return self._sweeping is not None
 
     @property
+    def is_alive(self) -> bool:
+        return all(tenant.threads is None or tenant.threads.alive for tenant in self._here.values())
+
+    @property
+    def standing(self) -> dict[str, object]:
+        return {"tenants": len(self._here)}
+
+    @property
     def warnings(self) -> list[str]:
         return []
 
@@ -162,6 +186,7 @@ class Many:
             if before:
                 await asyncio.wait(before)
             tenant.threads = await _opened(folder_of(self._folder, tenant.name), self._flags)
+            _log.info("a tenant is open", extra={"tenant": tenant.name} | _standing(tenant.threads.engine))
         except Exception as error:
             tenant.failed = True
             _log.error("tenant %s cannot be opened: %s", tenant.name, error, exc_info=_trace(error))
@@ -184,6 +209,7 @@ class Many:
         try:
             if tenant.threads is not None:
                 await _closed(tenant.threads)
+                _log.info("a tenant is closed", extra={"tenant": tenant.name} | _standing(tenant.threads.engine))
         except Exception:  # it is rebuilt from its log when it is opened again
             _log.exception("tenant %s was not closed well", tenant.name)
 
@@ -208,6 +234,12 @@ async def _opened(folder: Path, flags: dict[str, Any]) -> Threads:
 async def _closed(threads: Threads) -> None:
     await threads.close()
     await asyncio.to_thread(threads.engine.close)
+
+
+def _standing(engine: Engine) -> dict[str, object]:
+    parts = engine.parts
+    items = int(parts.index.known.sum())
+    return {"as_of": parts.as_of, "items": items, "people": len(parts.log.people), "version": parts.version.name}
 
 
 def _not_open(tenant: _Tenant) -> Unavailable:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,8 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from penchant.engine import Batch, Engine
-from penchant.errors import PenchantError, Unavailable
+from penchant.errors import Overloaded, PenchantError, Unavailable
+from penchant.serving.measures import Measures
 from penchant.types import Event, Query, Receipt, Slate
 
 MOST_EVENTS = 100_000  # waiting for the log; beyond, a sender is told to come back
@@ -68,7 +70,7 @@ class Threads:
     """Made and called on the loop's thread; `close` finishes what is queued."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self._loop = engine, asyncio.get_running_loop()
+        self.engine, self._loop, self.measures = engine, asyncio.get_running_loop(), Measures()
         engine.tracks = True  # what a server answers is shown to somebody
         self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
         self._to_engine: SimpleQueue[_Sent | _Asked | None] = SimpleQueue()
@@ -87,11 +89,12 @@ class Threads:
     async def ingest(self, events: Sequence[Event]) -> Receipt:
         """On return they are durable, and every list asked from now on knows them. Raises Unavailable."""
         if self._events and self._events + len(events) > MOST_EVENTS:
-            raise _full("events", self._events)
+            raise self._overloaded("events", self._events)
         self._events += len(events)
         try:
             batch = await self._accepted(events)
             if not batch.events:
+                self.measures.refused += len(batch.refused)
                 return Receipt(accepted=0, as_of=self.engine.parts.as_of, refused=batch.refused)
             return await self._logged(batch)
         finally:
@@ -136,8 +139,16 @@ class Threads:
 
     async def _accepted(self, events: Sequence[Event]) -> Batch:
         if len(events) <= _HERE and not any(event.words for event in events):
-            return self.engine.accept(events)
-        return await self._loop.run_in_executor(self._readers, self.engine.accept, events)
+            batch, seconds = self._checked(events)
+        else:
+            batch, seconds = await self._loop.run_in_executor(self._readers, self._checked, events)
+        if events:
+            self.measures.check.took(seconds, len(events))
+        return batch
+
+    def _checked(self, events: Sequence[Event]) -> tuple[Batch, float]:
+        start = time.perf_counter()
+        return self.engine.accept(events), time.perf_counter() - start
 
     async def _logged(self, batch: Batch) -> Receipt:
         self._check_open()
@@ -148,7 +159,7 @@ class Threads:
     async def _ask(self, asked: _Asked) -> Slate:
         self._check_open()
         if self._queries >= MOST_QUERIES:
-            raise _full("queries", self._queries)
+            raise self._overloaded("queries", self._queries)
         self._queries += 1
         try:
             self._to_engine.put(asked)
@@ -159,6 +170,32 @@ class Threads:
     def _check_open(self) -> None:
         if self._closing:
             raise Unavailable("the server is stopping.", way_out="Send again when it is back.")
+
+    def _overloaded(self, what: str, waiting: int) -> Overloaded:
+        self.measures.overloads[what] += 1
+        seconds = self.measures.wait(self._events, self._queries, log=what == "events")
+        return Overloaded(
+            f"too many {what} wait for an answer.",
+            retry_after=seconds,
+            field=what,
+            value=waiting,
+            way_out=f"Send again in {seconds} s, and less at a time.",
+        )
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Events and queries that were sent and are not answered yet."""
+        return {"events": self._events, "queries": self._queries}
+
+    @property
+    def queued(self) -> dict[str, int]:
+        """Jobs before each thread; a job is the events of a request, or a query."""
+        return {"log": self._to_log.qsize(), "engine": self._to_engine.qsize()}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the threads run that every answer needs; they end of themselves only when the server stops."""
+        return self._closing or all(thread.is_alive() for thread in self._threads)
 
     # -- the log thread ------------------------------------------------------------------------------------------------
 
@@ -172,11 +209,15 @@ class Threads:
         self._to_engine.put(None)
 
     def _commit(self, jobs: Sequence[_Sent]) -> bool:
+        start = time.perf_counter()
         try:
             self.engine.write([one for job in jobs for one in job.slices])
         except Exception as error:  # it is every sender's answer, and the next commit may succeed
-            self._tell([_Answer(job.future, error=_told(error)) for job in jobs])
+            if isinstance(error, Unavailable):
+                _log.error("events could not be committed", extra={"requests": len(jobs), "reason": error.what})
+            self._tell([_Answer(job.future, error=error) for job in jobs])
             return False
+        self.measures.commit.took(time.perf_counter() - start, sum(job.events for job in jobs))
         return True
 
     # -- the engine thread ---------------------------------------------------------------------------------------------
@@ -195,10 +236,12 @@ class Threads:
     def _apply(self, taken: Sequence[tuple[_Sent, Batch]]) -> list[_Answer]:
         if not taken:
             return []
+        start = time.perf_counter()
         try:
             receipts = self.engine.apply([one for _, one in taken])
         except Exception as error:  # a defect; the engine keeps what is half done from its snapshots
-            return [_Answer(job.future, error=_told(error)) for job, _ in taken]
+            return [_Answer(job.future, error=error) for job, _ in taken]
+        self.measures.apply.took(time.perf_counter() - start, sum(len(one.events) for _, one in taken))
         for (job, _), receipt in zip(taken, receipts, strict=True):
             job.receipts.append(receipt)
         done = dict.fromkeys(id(job) for job, _ in taken if len(job.receipts) == len(job.slices))
@@ -206,6 +249,14 @@ class Threads:
         return [_Answer(jobs[one].future, _whole(jobs[one].receipts)) for one in done]
 
     def _answer(self, asked: Sequence[_Asked]) -> list[_Answer]:
+        if not asked:
+            return []
+        start = time.perf_counter()
+        answers = self._answered(asked)
+        self.measures.answer.took(time.perf_counter() - start, len(asked))
+        return answers
+
+    def _answered(self, asked: Sequence[_Asked]) -> list[_Answer]:
         together = [one for one in asked if one.alone is None]
         answers = [self._one(one, one.alone) for one in asked if one.alone is not None]
         if not together:
@@ -220,11 +271,23 @@ class Threads:
         try:
             return _Answer(asked.future, answer(asked.query))
         except Exception as error:
-            return _Answer(asked.future, error=_told(error))
+            return _Answer(asked.future, error=error)
 
     def _tell(self, answers: list[_Answer]) -> None:
         if answers:
-            self._loop.call_soon_threadsafe(_resolve, answers)
+            self._loop.call_soon_threadsafe(self._resolve, answers)
+
+    def _resolve(self, answers: Sequence[_Answer]) -> None:
+        """On the loop's thread. A caller that went away has cancelled its future."""
+        for answer in answers:
+            if isinstance(answer.result, Receipt):
+                self.measures.note(answer.result)
+            if answer.future.done():
+                _note_defect(answer.error)
+            elif answer.error is not None:
+                answer.future.set_exception(answer.error)
+            else:
+                answer.future.set_result(answer.result)
 
 
 def _taken(
@@ -270,23 +333,7 @@ def _whole(receipts: Sequence[Receipt]) -> Receipt:
     return whole
 
 
-def _full(what: str, waiting: int) -> Unavailable:
-    way_out = "Send again in a second, and less at a time."
-    return Unavailable(f"too many {what} wait for an answer.", field=what, value=waiting, way_out=way_out)
-
-
-def _told(error: Exception) -> Exception:
-    if not isinstance(error, PenchantError):
-        _log.exception("a request failed", exc_info=error)
-    return error
-
-
-def _resolve(answers: Sequence[_Answer]) -> None:
-    """On the loop's thread. A caller that went away has cancelled its future."""
-    for answer in answers:
-        if answer.future.done():
-            continue
-        if answer.error is not None:
-            answer.future.set_exception(answer.error)
-        else:
-            answer.future.set_result(answer.result)
+def _note_defect(error: Exception | None) -> None:
+    """Of a caller that went away; whoever waits is told, and writes it to the log with the request's id."""
+    if error is not None and not isinstance(error, PenchantError):
+        _log.error("a request failed whose caller went away", exc_info=error)

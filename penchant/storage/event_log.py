@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.errors import Corrupt, NotFound, Unavailable
+from penchant.storage.checkpoints import TIMEOUT, Checkpoints
 from penchant.storage.contexts import Contexts
 from penchant.storage.names import Names
 from penchant.types import KINDS, Event, Kind
@@ -40,8 +41,6 @@ _INTERACTION, _ITEM = _KIND["interaction"], _KIND["item"]
 _EVENTS = "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
 _ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure")
 _PAGE_BYTES = 1024  # ids and people are random: a commit rewrites a page for each, so pages are small
-_CHECKPOINT_BYTES = 32 * 2**20
-_WAL_BYTES = 256 * 2**20  # beyond this, writers wait for the rest of a checkpoint, so that the WAL starts over
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS items (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -110,7 +109,6 @@ class EventLog:
         self._reader = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._mutex = threading.Lock()
-        self._closing = threading.Event()
         if read_only:
             self._open_to_read()
             return
@@ -130,10 +128,7 @@ class EventLog:
                 value=str(self.path),
                 way_out="Restore it, or use another folder.",
             ) from error
-        self._checkpointer: threading.Thread | None = threading.Thread(
-            target=self._checkpoint_loop, name="penchant-wal", daemon=True
-        )
-        self._checkpointer.start()
+        self._checkpoints: Checkpoints | None = Checkpoints(self.path)
 
     def _open_to_read(self) -> None:
         """Beside the process that holds the log: what is committed is read, nothing is written or locked."""
@@ -141,7 +136,7 @@ class EventLog:
             raise NotFound(
                 "there is no log here.", field="data", value=str(self.path), way_out="Name a data folder with --data."
             )
-        self._lock_file = self._checkpointer = None
+        self._lock_file = self._checkpoints = None
         self._write = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         self._write.execute("BEGIN")  # names and `end` of one moment, while the other process writes on
         self._load()
@@ -193,8 +188,8 @@ class EventLog:
                 ) from error
             for names in (self.people, self.items, self.actions):
                 names.written()
-            if self._wal_bytes() > _WAL_BYTES or any(event.kind == "erasure" for event in events):
-                self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if self._checkpoints is not None:
+                self._checkpoints.after_commit(self._write, any(event.kind == "erasure" for event in events))
         return outcomes
 
     def _insert(self, events: Sequence[Event], deduplicate: bool) -> list[Outcome]:
@@ -460,9 +455,8 @@ class EventLog:
     # -- house keeping -----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        self._closing.set()
-        if self._checkpointer is not None:
-            self._checkpointer.join()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         for connection in (*self._readers, self._write):
             connection.close()
         self._unlock()
@@ -472,7 +466,7 @@ class EventLog:
             self._lock_file.close()
 
     def _connect(self, durability: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
         for pragma in (
             f"page_size={_PAGE_BYTES}",
             "journal_mode=WAL",
@@ -488,7 +482,7 @@ class EventLog:
     def _read(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._reader, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
             connection.execute("PRAGMA query_only=ON")
             connection.execute("PRAGMA cache_size=-32768")
             self._reader.connection = connection
@@ -530,16 +524,14 @@ class EventLog:
                 known.update(row[0] for row in found)
         return known
 
-    def _wal_bytes(self) -> int:
-        wal = self.path.with_name(self.path.name + "-wal")
-        return wal.stat().st_size if wal.exists() else 0
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the file, and of its WAL."""
+        return self.path.stat().st_size, self._checkpoints.bytes() if self._checkpoints is not None else 0
 
-    def _checkpoint_loop(self) -> None:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
-        while not self._closing.wait(0.5):
-            if self._wal_bytes() > _CHECKPOINT_BYTES:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        connection.close()
+    def give_back(self) -> None:
+        """Have the WAL shrink to nothing, within a second if nobody reads in it."""
+        if self._checkpoints is not None:
+            self._checkpoints.give_back()
 
 
 def as_history(rows: Sequence[Sequence[Any]]) -> History:

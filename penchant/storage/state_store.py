@@ -10,9 +10,9 @@ renamed. A snapshot carries the log offset it stands at; what came after is repl
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant import durable
 from penchant.errors import Corrupt
 from penchant.kernels import Ring, new_ring
 
@@ -116,7 +117,7 @@ def write_snapshot(folder: Path, offset: int, arrays: Mapping[str, NDArray[Any]]
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
-    _sync(folder)
+    durable.sync(folder)
     drop_snapshots(folder, keep=path)
     return path
 
@@ -144,6 +145,15 @@ def drop_snapshots(folder: Path, keep: Path | None = None) -> None:
             old.unlink()
 
 
+def written(folder: Path) -> float | None:
+    """When the newest snapshot was written, Unix seconds."""
+    paths = sorted(folder.glob("*.npz"))
+    try:
+        return paths[-1].stat().st_mtime if paths else None
+    except FileNotFoundError:  # a newer one has taken its place, this moment
+        return time.time()
+
+
 def read_snapshot(folder: Path) -> tuple[int, str, dict[str, NDArray[Any]]] | None:
     """(offset, version, arrays) of the newest snapshot, or None. One that cannot be read is refused by name."""
     paths = sorted(folder.glob("*.npz"))
@@ -163,16 +173,3 @@ def read_snapshot(folder: Path) -> tuple[int, str, dict[str, NDArray[Any]]] | No
     if form != _FORMAT:
         return None
     return offset, version, arrays
-
-
-def _sync(folder: Path) -> None:
-    with contextlib.closing(_Handle(folder)) as handle:
-        os.fsync(handle.number)
-
-
-class _Handle:
-    def __init__(self, folder: Path) -> None:
-        self.number = os.open(folder, os.O_RDONLY)
-
-    def close(self) -> None:
-        os.close(self.number)

@@ -233,7 +233,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, d
 
 def client(served: tuple[Server, dict[str, str]], name: str) -> httpx.Client:
     server, texts = served
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {texts[name]}"}, timeout=60)
+    headers = {"Authorization": f"Bearer {texts[name]}", "X-Request-Id": "the-same"}
+    return httpx.Client(base_url=server.url, headers=headers, timeout=60)
 
 
 _CALL = re.compile(r"curl 'http://[^/]+(?P<path>[^']*)'(?: -X \w+)?(?: -d '(?P<body>.*)')?")
@@ -285,6 +286,15 @@ def test_nothing_of_one_tenant_is_told_to_another(served: tuple[Server, dict[str
         assert other.text.replace(slate, "0" * len(slate)) == none.text
         again = {"user": "ann", "action": "click", "item": "alien", "id": "e1"}
         assert curious.post("/v1/events", json=again).json()["accepted"] == 1  # ids of events are each tenant's own
+
+
+def test_metrics_are_of_ones_own_data_alone(served: tuple[Server, dict[str, str]]) -> None:
+    """What is counted of all together, requests and memory, would tell what others do."""
+    with client(served, "news") as http:
+        told = http.get("/metrics").text
+    assert "penchant_items " in told
+    assert "penchant_requests" not in told
+    assert "process_" not in told
 
 
 def test_each_has_its_own_settings(served: tuple[Server, dict[str, str]]) -> None:

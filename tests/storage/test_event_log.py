@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from penchant import Event
 from penchant.errors import Corrupt, Unavailable
 from penchant.storage import event_log
+from penchant.storage.checkpoints import checkpoint
 from penchant.storage.event_log import EventLog, Logged
 from tests.conftest import NOW, click, temporary_folder
 
@@ -362,3 +364,25 @@ def test_missing_values_are_nan_in_a_history(log: EventLog) -> None:
     assert past.item.tolist() == [0, -1]
     assert past.words.tolist() == [0, 1]
     np.testing.assert_array_equal(past.value, np.array([2.5, np.nan], np.float32))
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------------
+
+
+def test_a_wal_that_the_disk_refuses_to_write_is_told_and_kept(log: EventLog, caplog: pytest.LogCaptureFixture) -> None:
+    log.append(clicks("ann", "x"))
+    reading = sqlite3.connect(f"{log.path.as_uri()}?mode=ro", uri=True)
+    assert not checkpoint(reading, "TRUNCATE")
+    reading.close()
+    assert "could not be written into the log" in caplog.text
+    assert log.sizes()[1] > 0
+    assert items_of(log, "ann") == ["x"]
+
+
+def test_a_wal_is_given_back_when_asked_for(log: EventLog) -> None:
+    log.append(clicks("ann", "x"))
+    assert log.sizes()[1] > 0
+    log.give_back()
+    while log.sizes()[1]:
+        time.sleep(0.01)
+    assert items_of(log, "ann") == ["x"]

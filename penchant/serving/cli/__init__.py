@@ -24,6 +24,7 @@ from penchant.serving.cli import (
     evaluating,
     examining,
     importing,
+    keeping,
     keys,
     modelling,
     replaying,
@@ -74,6 +75,8 @@ app.add_typer(modelling.app, name="model")
 app.command()(running.serve)
 app.add_typer(keys.app, name="key")
 app.add_typer(tenants.app, name="tenant")
+app.command()(keeping.backup)
+app.command()(keeping.restore)
 
 
 def main() -> None:

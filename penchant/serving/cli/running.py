@@ -80,6 +80,9 @@ def serve(
     where = f"http://{settings.host}:{settings.port}"
 
     def announce(warnings: list[str]) -> None:
+        """For people; whoever reads lines of JSON has one that says so."""
+        if not screens.errors.is_terminal:
+            return
         screens.warnings(warnings)
         screens.errors.print(f"Serving [bold]{escape(str(data))}[/bold] at [bold]{where}[/bold] (Ctrl-C stops it)")
 
