@@ -32,9 +32,9 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import allowing, ceilings, expressions, intake, kernels, listing, policies, records
+from penchant import allowing, ceilings, expressions, intake, kernels, listing, policies, records, seeding
 from penchant.config import FILE, LIVE, changed, load_settings
-from penchant.errors import InvalidInput, NotFound
+from penchant.errors import InvalidInput, NotFound, Unavailable
 from penchant.following import Follower, mark
 from penchant.models import versions
 from penchant.parts import Parts, Taken
@@ -69,15 +69,20 @@ class Engine:
         self._followers: list[Follower] = []
 
     @classmethod
-    def open(cls, folder: str | Path, **flags: Any) -> Engine:
+    def open(cls, folder: str | Path, *, follow: str | Path | None = None, **flags: Any) -> Engine:
         """Open a data folder (made when it is not there) and bring it to where the log stands.
 
-        Raises Unavailable when another process holds it or no encoder is found, InvalidInput for a wrong setting.
+        ``follow``: a folder that another process owns. Its log, settings and versions are followed: every question is
+        answered with all that is committed there; ``folder`` holds what is derived, and events are refused.
+        Raises Unavailable when another process holds it or no encoder is found, InvalidInput for a wrong setting,
+        NotFound where there is no log to follow.
         """
-        folder = Path(folder)
-        settings = load_settings(folder, **flags)
+        folder, home = Path(folder), Path(follow) if follow is not None else None
+        settings = load_settings(home or folder, **flags)
         kernels.warm()
-        engine = cls(Parts(folder, settings))
+        if home is not None:
+            seeding.seed(home, folder)
+        engine = cls(Parts(folder, settings, home))
         try:
             engine.parts.load()
             engine.parts.catch_up(engine._take)
@@ -110,6 +115,13 @@ class Engine:
 
     def write(self, batches: Sequence[Batch], source: tuple[bytes, int] | None = None) -> None:
         """One commit for all batches; durable on return. Raises Unavailable, and then none of them is kept."""
+        if self.parts.follows:
+            raise Unavailable(
+                "this process answers lists, and takes no events.",
+                field="follow",
+                value=str(self.parts.home),
+                way_out="Send them to the process that owns this folder.",
+            )
         outcomes = iter(self.parts.log.append([event for batch in batches for event in batch.events], source=source))
         for batch in batches:
             batch.outcomes = [next(outcomes) for _ in batch.events]
@@ -135,6 +147,28 @@ class Engine:
             self._half_done = True  # Ctrl-C, say: what is half applied must never reach a snapshot
             raise
 
+    def follow(self) -> None:
+        """Take in what the process that owns the log has committed. Nothing to do where this one owns it."""
+        if not self.parts.follows:
+            return
+        with self.lock:
+            if self.parts.log.read_on():
+                for logged in self.parts.log.replay(self.parts.as_of, self.parts.log.end):
+                    self._take(logged)
+            if self._since_snapshot >= self.parts.settings.snapshot_every:
+                self._try_snapshot()
+
+    def take_over(self) -> bool:
+        """Own the log that was followed, if the process that owned it is gone; whether this one owns it now.
+
+        What that process acknowledged is in the log, and so in every list from here on.
+        """
+        with self._order, self.lock:
+            if self.parts.follows and self.parts.log.take_over(self.parts.settings.durability):
+                self.parts.follows = False
+                self.parts.catch_up(self._take)
+        return not self.parts.follows
+
     # -- lists ---------------------------------------------------------------------------------------------------------
 
     def recommend(self, query: Query) -> Slate:
@@ -143,6 +177,7 @@ class Engine:
 
     def recommend_many(self, queries: Sequence[Query]) -> list[Slate]:
         """Lists for many people; their states are brought up and asked in one call."""
+        self.follow()
         queries = [self._checked(query) for query in queries]
         with self.lock:
             people = [self._person(query.user) for query in queries]
@@ -165,6 +200,7 @@ class Engine:
             )
         query = structs.replace(self._checked(structs.replace(query, limit=max(len(items), 1))), seen="allow")
         query.policy = policies.for_ranking(asked)
+        self.follow()
         with self.lock:
             numbers = np.array([self._item(item) for item in items], np.int64)
             person, vector = self._vector(query)
@@ -194,6 +230,7 @@ class Engine:
     def similar(self, item: str, query: Query | None = None) -> Slate:
         """Items like this one: near it in content, followed by it, met together with it. Raises NotFound."""
         query = self._checked(query or Query())
+        self.follow()
         with self.lock:
             person = self._person(query.user)
             ranked = listing.like_item(self.parts, query, person, self._item(item))
@@ -205,6 +242,7 @@ class Engine:
         if not (query.words or "").strip():
             raise InvalidInput("a search needs words.", field="words", value=query.words, way_out="Send `words`.")
         self.parts.words.read([query.words or ""])
+        self.follow()
         with self.lock:
             person, vector = self._vector(query)
             return listing.slate(self.parts, query, person, listing.matching(self.parts, query, person, vector))
@@ -325,7 +363,7 @@ class Engine:
 
         A version that is refused leaves the one in use where it is, and a warning.
         """
-        look = partial(versions.pointer, self.parts.folder / "versions")
+        look = partial(versions.pointer, self.parts.home / "versions")
         self._followers.append(Follower("the version that was chosen is", look, self.use_chosen_version))
 
     def use_chosen_version(self) -> bool:
@@ -345,7 +383,7 @@ class Engine:
 
         What is refused (`use_settings`) leaves a warning.
         """
-        look = partial(mark, self.parts.folder / FILE)
+        look = partial(mark, self.parts.home / FILE)
         use = partial(self.use_settings, **flags)
         self._followers.append(Follower("what was changed in the settings is", look, use))
 
@@ -354,7 +392,7 @@ class Engine:
 
         Raises InvalidInput for a wrong file, which changes nothing, and for what needs another start.
         """
-        before, wanted = self.parts.settings, load_settings(self.parts.folder, **flags)
+        before, wanted = self.parts.settings, load_settings(self.parts.home, **flags)
         names = changed(before, wanted)
         live = {name: getattr(wanted, name) for name in names if name in LIVE}
         if live and self.parts.use_settings(structs.replace(before, **live)):

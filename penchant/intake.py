@@ -168,7 +168,8 @@ def _erase(parts: Parts, one: Logged) -> Erased:
         parts.catalogue.forget(one.person)
         parts.lists.forget(one.person)
     parts.showing.erased(one.person, one.name)
-    versions.forget_states(parts.folder / "versions")
+    if not parts.follows:
+        versions.forget_states(parts.home / "versions")
     exact = not parts.counts.inexact
     parts.counts_changed()
     return Erased(person=one.person, events=one.events, offset=one.offset, counts="exact" if exact else "rebuilding")

@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 
 from penchant.beside import Beside
 from penchant.config import Settings
-from penchant.errors import Corrupt, NotFound, PenchantError
+from penchant.errors import Corrupt, NotFound, PenchantError, Unavailable
 from penchant.kernels import Asked
 from penchant.models import cold_start, versions
-from penchant.models.fusion import Fusion
 from penchant.models.runtime import Version
 from penchant.models.text_encoder import TextEncoder, load_encoder
 from penchant.pipeline.filters import Filters
@@ -38,7 +37,7 @@ from penchant.showing import Showing
 from penchant.storage.catalogue import Catalogue, Row
 from penchant.storage.contexts import Contexts
 from penchant.storage.counts import Counts, Met
-from penchant.storage.event_log import EventLog, History, Logged
+from penchant.storage.event_log import EventLog, History, Logged, only_process
 from penchant.storage.item_index import ItemIndex
 from penchant.storage.state_store import StateStore, drop_snapshots, read_snapshot, write_snapshot
 from penchant.types import Query
@@ -64,13 +63,18 @@ class Taken(NamedTuple):
 class Parts:
     """Everything an engine works on. `intake` changes it, `engine` asks it; both under ``lock``."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        self.folder, self.settings, self.lock = folder, settings, threading.RLock()
-        self.log = EventLog(folder, settings.durability, contexts=Contexts(settings.contexts))
+    def __init__(self, folder: Path, settings: Settings, home: Path | None = None) -> None:
+        """``home``: of another process, which owns log and versions; then ``folder`` has what is derived alone."""
+        self.folder, self.home, self.follows = folder, home or folder, home is not None
+        self.settings, self.lock = settings, threading.RLock()
+        self.log = EventLog(self.home, settings.durability, self.follows, Contexts(settings.contexts))
         try:
-            self.encoder = encoder_of(settings, folder)
-            actions = _numbered_actions(self.log, settings)
-            self.version = _version(folder, self.log, self.encoder, actions, cold_start.fusion_of(settings))
+            self._own = only_process(folder) if self.follows else None
+            self.encoder = encoder_of(settings, self.home)
+            if not self.follows:
+                self.log.number_actions(settings.actions)
+            actions = _weights(self.log, settings)
+            self.version = self._first_version(actions)
             self.catalogue = Catalogue(folder)
         except BaseException:
             self.log.close()  # the folder is free again
@@ -88,6 +92,28 @@ class Parts:
         self._recounting = False  # under the lock; the thread may outlive it by a moment
         self.recounted = False  # since the last snapshot
         self._closing = False
+
+    def _first_version(self, actions: dict[str, float]) -> Version:
+        """The version in use, if it fits the log, the encoder and the settings; else a version 0 made now."""
+        fusion, path = cold_start.fusion_of(self.settings), versions.current(self.home / "versions")
+        if path is not None and versions.is_readable(path):
+            version = Version(path)
+            if version.trained:
+                _check_ours(version, self.log, self.encoder)
+                return version
+            made_by, known = version.manifest.encoder_fingerprint, (version.manifest.actions, version.manifest.fusion)
+            if made_by == _named(self.encoder)[1] and known == (actions, fusion):
+                return version
+        if self.follows:
+            raise Unavailable(
+                "there is no version of the model yet that fits its settings.",
+                field="follow",
+                value=str(self.home),
+                way_out="Start the process that owns this folder first; it makes one.",
+            )
+        drop_snapshots(self.folder / "snapshots")
+        made = (_named(self.encoder), actions, None, time.time(), fusion)
+        return Version(cold_start.publish_version_0(self.home / "versions", *made))
 
     def reset(self) -> None:
         """Empty tables: what opening starts from, and rebuilding."""
@@ -204,7 +230,7 @@ class Parts:
 
     def _has_outgrown_its_projection(self) -> bool:
         """Version 0 looks at the catalogue once it is large enough, and again when it has grown tenfold."""
-        if self.encoder is None or self.texts.waiting or self.version.trained:
+        if self.encoder is None or self.texts.waiting or self.version.trained or self.follows:
             return False
         known, fitted = int(self.index.known.sum()), self.version.manifest.fitted_on
         return known >= cold_start.ENOUGH and known >= _REFIT * fitted
@@ -213,9 +239,9 @@ class Parts:
         """Go over to settings that differ in what is `LIVE`; whether version 0 scores differently by them."""
         with self.swapping:
             self.settings, fusion = settings, cold_start.fusion_of(settings)
-            if self.version.trained or self.version.manifest.fusion == fusion:
-                return False
-            if versions.current(self.folder / "versions") != self.version.path:
+            if self.follows or self.version.trained or self.version.manifest.fusion == fusion:
+                return False  # who follows goes over to what its leader publishes
+            if versions.current(self.home / "versions") != self.version.path:
                 return False  # somebody chose another version, and it is about to be gone over to
             version = Version(cold_start.publish_again(self.version.path, self.version.manifest, fusion))
             with self.lock:
@@ -226,12 +252,12 @@ class Parts:
     def refit(self) -> None:
         """Publish version 0 anew with a projection fitted to the catalogue, and go over to it."""
         with self.swapping:
-            if self.version.trained or versions.current(self.folder / "versions") != self.version.path:
+            if self.version.trained or versions.current(self.home / "versions") != self.version.path:
                 return  # somebody chose another version, and it is about to be gone over to
             rows = list(self.catalogue.rows())
             chosen = np.random.default_rng(0).permutation(len(rows))[:_FITTED_ON]
             path = cold_start.publish_version_0(
-                self.folder / "versions",
+                self.home / "versions",
                 _named(self.encoder),
                 _weights(self.log, self.settings),
                 self.texts.vectors([rows[place].text for place in chosen]),
@@ -246,7 +272,7 @@ class Parts:
         Raises Corrupt when it is incomplete, or was trained on another log or by another encoder.
         """
         with self.swapping:
-            path = versions.current(self.folder / "versions")
+            path = versions.current(self.home / "versions")
             if path is None or path == self.version.path:
                 return False
             version = Version(path)
@@ -321,7 +347,7 @@ class Parts:
         if name == self.version.name:
             return True
         try:
-            version = Version(versions.find(self.folder / "versions", name))
+            version = Version(versions.find(self.home / "versions", name))
             _check_ours(version, self.log, self.encoder)
         except (NotFound, Corrupt):
             return False
@@ -416,6 +442,8 @@ class Parts:
         self.showing.close()
         self.catalogue.close()
         self.log.close()
+        if self._own is not None:
+            self._own.close()
 
 
 def encoder_of(settings: Settings, folder: Path) -> TextEncoder | None:
@@ -429,34 +457,10 @@ def _named(encoder: TextEncoder | None) -> tuple[str, str, int]:
     return (encoder.name, encoder.fingerprint, encoder.dim) if encoder is not None else (NO_ENCODER, NO_ENCODER, 1)
 
 
-def _numbered_actions(log: EventLog, settings: Settings) -> dict[str, float]:
-    log.number_actions(settings.actions)
-    return _weights(log, settings)
-
-
 def _weights(log: EventLog, settings: Settings) -> dict[str, float]:
     """Weights in the order of the log's numbers; an action that the settings no longer name keeps its number."""
     names = [log.actions.name(number) for number in range(len(log.actions))]
     return {name: settings.actions[name].weight if name in settings.actions else 0.0 for name in names}
-
-
-def _version(
-    folder: Path, log: EventLog, encoder: TextEncoder | None, actions: dict[str, float], fusion: Fusion
-) -> Version:
-    """The version in use, if it fits the log, the encoder and the settings; else a version 0 made now."""
-    path = versions.current(folder / "versions")
-    if path is not None and versions.is_readable(path):
-        version = Version(path)
-        if version.trained:
-            _check_ours(version, log, encoder)
-            return version
-        made_by, known = version.manifest.encoder_fingerprint, (version.manifest.actions, version.manifest.fusion)
-        if made_by == _named(encoder)[1] and known == (actions, fusion):
-            return version
-    drop_snapshots(folder / "snapshots")
-    return Version(
-        cold_start.publish_version_0(folder / "versions", _named(encoder), actions, None, time.time(), fusion)
-    )
 
 
 def _check_ours(version: Version, log: EventLog, encoder: TextEncoder | None) -> None:

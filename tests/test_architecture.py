@@ -20,7 +20,7 @@ LAYERS = (
     ("types", "errors", "config", "threads", "durable", "expressions", "policies"),
     ("kernels", "models", "storage"),
     ("pipeline",),
-    ("beside", "following", "showing"),
+    ("beside", "following", "showing", "seeding"),
     ("parts",),
     ("intake", "listing", "records", "allowing", "arranging", "ceilings"),
     ("engine",),

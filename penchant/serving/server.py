@@ -32,24 +32,30 @@ from penchant.serving.access import Access
 from penchant.serving.door import Door
 from penchant.serving.http import application
 from penchant.serving.tenant_folders import has_tenants
-from penchant.serving.tenants import Alone, Many, Tenants
+from penchant.serving.tenants import Alone, Leader, Many, Tenants
 
+__all__ = ["Leader", "serve"]
 _SWITCH_SECONDS = 0.0005
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
 _Announce = Callable[[list[str]], None]
 _log = logging.getLogger("penchant")
 
 
-def serve(folder: str | Path, *, announce: _Announce | None = None, **flags: Any) -> None:
+def serve(folder: str | Path, *, leader: Leader | None = None, announce: _Announce | None = None, **flags: Any) -> None:
     """Serve a data folder until SIGTERM or SIGINT, then finish what was begun and close it.
 
-    ``announce(warnings)`` is called once it answers. ``flags`` are settings. Raises Unavailable when the port is taken
-    or another process holds the folder, InvalidInput for a wrong setting, and where anybody could reach it unasked.
+    ``leader``: answer lists from its log; ``folder`` then has what is derived. ``announce(warnings)`` is called once it
+    answers. ``flags`` are settings. Raises Unavailable when the port is taken or another process holds the folder,
+    InvalidInput for a wrong setting, and where anybody could reach it unasked; NotFound where there is nothing to
+    follow.
     """
     folder = Path(folder)
-    settings = load_settings(folder, **flags)
+    home = leader.home if leader else folder
+    settings = load_settings(home, **flags)
     address = _free(settings)
-    door = _door(folder, settings, flags)
+    access = Access(home)  # who follows asks for the keys of whom it follows
+    tenants = Alone(folder, flags, leader) if leader else _tenants(folder, settings, flags, access)
+    door = Door(access, tenants)
     door.said.extend(_check_exposed(door.access, settings, address[0]))
     logs.configure(settings.log_format, settings.log_level)
     _log.info("start", extra=_beginning(settings) | {"folder": str(folder)})
@@ -91,11 +97,10 @@ def _beginning(settings: Settings) -> dict[str, object]:
     return about | {"pid": os.getpid(), "penchant": __version__}
 
 
-def _door(folder: Path, settings: Settings, flags: dict[str, Any]) -> Door:
+def _tenants(folder: Path, settings: Settings, flags: dict[str, Any], access: Access) -> Tenants:
     """Raises InvalidInput for tenants without keys: only a key says whose data is asked for."""
-    access = Access(folder)
     if not has_tenants(folder):
-        return Door(access, Alone(folder, flags))
+        return Alone(folder, flags)
     if access.is_open:
         raise InvalidInput(
             "there are tenants here, and no key that leads to one.",
@@ -103,8 +108,7 @@ def _door(folder: Path, settings: Settings, flags: dict[str, Any]) -> Door:
             value=str(folder),
             way_out="Make one: penchant key create --tenant NAME --scope read --scope ingest.",
         )
-    tenants: Tenants = Many(folder, settings, flags, lambda: access.tenants)
-    return Door(access, tenants)
+    return Many(folder, settings, flags, lambda: access.tenants)
 
 
 def _check_exposed(access: Access, settings: Settings, address: str) -> list[str]:

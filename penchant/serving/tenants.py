@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from penchant.config import Settings
 from penchant.engine import Engine
@@ -23,6 +23,7 @@ from penchant.serving.tenant_folders import folder_of
 from penchant.serving.threads import Threads
 
 PATIENCE = 2.0  # seconds that a request waits for its tenant to be opened, before it is told to come back
+_FOLLOW = 0.1  # seconds between two looks at the log of a leader
 _SWEEP = 1.0  # seconds between two looks for tenants that nobody asks
 _log = logging.getLogger("penchant")
 
@@ -60,17 +61,33 @@ class Tenants(Protocol):
     def warnings(self) -> list[str]: ...
 
 
-class Alone:
-    """The data folder itself is the one tenant: open from start to end. Without a folder, somebody sets ``threads``."""
+class Leader(NamedTuple):
+    """The folder of another process that is followed; and whether to own it when that process is gone."""
 
-    def __init__(self, folder: Path | None = None, flags: dict[str, Any] | None = None) -> None:
-        self._folder, self._flags = folder, flags or {}
+    home: Path
+    take_over: bool = False
+
+
+class Alone:
+    """The data folder itself is the one tenant: open from start to end. Without a folder, somebody sets ``threads``.
+
+    ``leader``: answer lists from its log; the folder then has what is derived.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, flags: dict[str, Any] | None = None, leader: Leader | None = None
+    ) -> None:
+        self._folder, self._flags, self._leader = folder, flags or {}, leader
         self.threads: Threads | None = None
+        self._following: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Raises what `Engine.open` does."""
-        if self._folder is not None:
-            self.threads = await _opened(self._folder, self._flags)
+        if self._folder is None:
+            return
+        self.threads = await _opened(self._folder, self._flags, self._leader.home if self._leader else None)
+        if self._leader is not None:
+            self._following = asyncio.create_task(_follow(self.threads.engine, self._leader))
 
     async def enter(self, name: str) -> Place:
         if name:  # a key of a tenant that was here once
@@ -81,6 +98,8 @@ class Alone:
         """It stays."""
 
     async def close(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
         if self.threads is not None:
             await _closed(self.threads)
 
@@ -223,12 +242,20 @@ class Many:
                     self._end(tenant)
 
 
-async def _opened(folder: Path, flags: dict[str, Any]) -> Threads:
-    """The threads around a folder's engine, which from now on follows what is chosen and set in the folder."""
-    engine = await asyncio.to_thread(Engine.open, folder, **flags)
+async def _opened(folder: Path, flags: dict[str, Any], follow: Path | None = None) -> Threads:
+    """The threads around a folder's engine, which from now on follows what is chosen and set there."""
+    engine = await asyncio.to_thread(Engine.open, folder, follow=follow, **flags)
     engine.follow_versions()
     engine.follow_settings(**flags)
     return Threads(engine)
+
+
+async def _follow(engine: Engine, leader: Leader) -> None:
+    """Lists follow by themselves; this is for the time in which nobody asks, and for the end of the leader."""
+    while not (leader.take_over and await asyncio.to_thread(engine.take_over)):
+        await asyncio.to_thread(engine.follow)
+        await asyncio.sleep(_FOLLOW)
+    _log.warning("the process that was followed is gone, and its log is owned by this one", extra=_standing(engine))
 
 
 async def _closed(threads: Threads) -> None:

@@ -113,7 +113,7 @@ class EventLog:
             self._open_to_read()
             return
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock_file: TextIO | None = _only_process(folder)
+        self._lock_file: TextIO | None = only_process(folder)
         try:
             self._write = self._connect(durability)
             self._open_schema()
@@ -147,14 +147,57 @@ class EventLog:
         self.people = Names(self._write, "people")
         self.items = Names(self._write, "items")
         self.actions = Names(self._write, "actions")
-        self._alias: dict[int, tuple[int, int]] = {}
-        self._sessions: dict[int, list[int]] = {}
-        for session, person, by in self._write.execute("SELECT session, person, by FROM aliases"):
-            self._alias[session] = (person, by)
-            self._sessions.setdefault(person, []).append(session)
-        self.end: int = self._write.execute("SELECT coalesce(max(offset), 0) FROM events").fetchone()[0]
+        self._load_aliases()
+        self.end = self._last()
         self.amended = self.end  # offset of the newest retraction, alias or erasure, or of the start
         self._days = self._day_tables()
+
+    def _load_aliases(self) -> None:
+        alias: dict[int, tuple[int, int]] = {}
+        sessions: dict[int, list[int]] = {}
+        for session, person, by in self._write.execute("SELECT session, person, by FROM aliases"):
+            alias[session] = (person, by)
+            sessions.setdefault(person, []).append(session)
+        self._alias, self._sessions = alias, sessions
+
+    def _last(self) -> int:
+        return int(self._write.execute("SELECT coalesce(max(offset), 0) FROM events").fetchone()[0])
+
+    def read_on(self) -> bool:
+        """Take in what the process that owns the log has committed since; whether that is anything.
+
+        For a log that was opened to read. `end` moves on, and names of people, items and actions follow.
+        """
+        if self._last() == self.end:
+            return False
+        self._write.execute("BEGIN")
+        end, amended = self._last(), self._amended_after(self.end)
+        if amended:
+            self._load_aliases()
+            self.people.forget_with()  # before a name is met again under another number
+        for names in (self.people, self.items, self.actions):
+            names.read_on()
+        self._write.execute("COMMIT")
+        self.end, self.amended = end, amended or self.amended
+        return True
+
+    def _amended_after(self, offset: int) -> int:
+        """Offset of the newest retraction, alias or erasure after one; 0: there is none."""
+        kinds = ", ".join(str(_KIND[kind]) for kind in _ABOUT_THE_LOG)
+        newest = f"SELECT coalesce(max(offset), 0) FROM events WHERE offset > ? AND kind IN ({kinds})"
+        return int(self._write.execute(newest, (offset,)).fetchone()[0])
+
+    def take_over(self, durability: Literal["process", "power"]) -> bool:
+        """Become the process that owns the log, if no other one does any more. For one that was opened to read."""
+        try:
+            self._lock_file = only_process(self.path.parent)
+        except Unavailable:
+            return False
+        reading, self._write = self._write, self._connect(durability)
+        reading.close()
+        self._load()
+        self._checkpoints = Checkpoints(self.path)
+        return True
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -548,7 +591,8 @@ def as_history(rows: Sequence[Sequence[Any]]) -> History:
     )
 
 
-def _only_process(folder: Path) -> TextIO:
+def only_process(folder: Path) -> TextIO:
+    """Hold a folder for this process, until the file is closed. Raises Unavailable when another one holds it."""
     handle = open(folder / "lock", "a+", encoding="ascii")  # noqa: SIM115 (held for the life of the log)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

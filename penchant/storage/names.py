@@ -54,6 +54,21 @@ class Names:
         if self._fresh:
             self._connection.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", self._fresh)
 
+    def read_on(self) -> None:
+        """Take in names that another process has written since."""
+        more = f"SELECT name FROM {self._table} WHERE number >= ? ORDER BY number"
+        for (name,) in self._connection.execute(more, (len(self._name),)).fetchall():
+            if name is not None:
+                self._number[name] = len(self._name)
+            self._name.append(name)
+
+    def forget_with(self) -> None:
+        """Forget whom another process has forgotten."""
+        for (number,) in self._connection.execute(f"SELECT number FROM {self._table} WHERE name IS NULL").fetchall():
+            if number < len(self._name) and (name := self._name[number]) is not None:
+                del self._number[name]
+                self._name[number] = None
+
     def written(self) -> None:
         self._fresh.clear()
 

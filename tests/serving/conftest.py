@@ -51,13 +51,17 @@ def ask(engine: Engine) -> Ask:
 
 
 class Server:
-    """`serve` in a process of its own."""
+    """`serve` in a process of its own; or with ``leader``, `follow` of that folder."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, leader: Path | None = None) -> None:
         self.folder, self.port = folder, port or free_port()
         code = "import sys; from penchant.serving.server import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
+        words = ["-c", code, str(folder), str(self.port)]
+        if leader is not None:
+            follow = ["follow", str(leader), "--own", str(folder), "--port", str(self.port), "--take-over"]
+            words = ["-m", "penchant.serving.cli", *follow]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, str(folder), str(self.port)],
+            [sys.executable, *words],
             env=os.environ | {"PENCHANT_ENCODER": "none"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -357,6 +357,16 @@ def started(folder: Path) -> Iterator[Server]:
         server.stop()
 
 
+def test_who_follows_asks_for_the_keys_of_whom_it_follows(keyed: Keyed, tmp_path: Path) -> None:
+    follower = Server(tmp_path / "own", leader=keyed.server.folder).ready()
+    with keyed.client("read") as http:
+        assert http.get(f"{follower.url}/v1/recommend").status_code == 200
+    with keyed.client("revoked") as http:
+        problem(http.get(f"{follower.url}/v1/recommend"), 401)
+    problem(httpx.get(f"{follower.url}/v1/recommend"), 401)
+    follower.stop()
+
+
 # -- without keys ------------------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,7 @@ app.add_typer(modelling.app, name="model")
 app.command()(running.serve)
 app.add_typer(keys.app, name="key")
 app.add_typer(tenants.app, name="tenant")
+app.command()(running.follow)
 app.command()(keeping.backup)
 app.command()(keeping.restore)
 

@@ -1,9 +1,9 @@
-"""`penchant init`, `serve` and `demo`."""
+"""`penchant init`, `serve`, `follow` and `demo`."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -77,16 +77,49 @@ def serve(
     from penchant.serving import server
 
     settings = load_settings(data, host=host, port=port, durability=durability)
-    where = f"http://{settings.host}:{settings.port}"
+    announce = _announcing(f"Serving [bold]{escape(str(data))}[/bold]", settings)
+    server.serve(data, announce=announce, host=host, port=port, durability=durability, open=open or None)
+
+
+def follow(
+    leader: Annotated[Path, typer.Argument(metavar="DATA", help="The data folder of a server that runs.")],
+    own: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where this process keeps what it derives. Left out: DATA/followers/PORT."),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. Left out: 127.0.0.1.")] = None,
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 7462,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Own DATA, and take events, as soon as its process is gone.")
+    ] = False,
+) -> None:
+    """Answer lists beside a running server, from its log: another engine process, or a warm standby.
+
+    Every list knows all that was acknowledged by the server before it was asked. Events are sent to the server.
+    """
+    from penchant.config import load_settings
+    from penchant.serving import server
+
+    settings = load_settings(leader, host=host, port=port)
+    server.serve(
+        own or leader / "followers" / str(port),
+        leader=server.Leader(leader, take_over),
+        announce=_announcing(f"Following [bold]{escape(str(leader))}[/bold]", settings),
+        host=host,
+        port=port,
+    )
+
+
+def _announcing(what: str, settings: Settings) -> Callable[[list[str]], None]:
+    """For people; whoever reads lines of JSON has one that says so."""
 
     def announce(warnings: list[str]) -> None:
-        """For people; whoever reads lines of JSON has one that says so."""
-        if not screens.errors.is_terminal:
-            return
-        screens.warnings(warnings)
-        screens.errors.print(f"Serving [bold]{escape(str(data))}[/bold] at [bold]{where}[/bold] (Ctrl-C stops it)")
+        if screens.errors.is_terminal:
+            screens.warnings(warnings)
+            where = f"http://{settings.host}:{settings.port}"
+            screens.errors.print(f"{what} at [bold]{where}[/bold] (Ctrl-C stops it)")
 
-    server.serve(data, announce=announce, host=host, port=port, durability=durability, open=open or None)
+    return announce
 
 
 def demo(
