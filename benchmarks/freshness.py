@@ -278,11 +278,11 @@ def later_events(n: int) -> Iterator[Event]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[tuple[int, int]]:
-    """`penchant serve` in a process of its own: (port, pid)."""
+def serving(folder: Path, *words: str) -> Iterator[tuple[int, int]]:
+    """`penchant serve`, or what `words` say, in a process of its own: (port, pid)."""
     port = free_port()
-    command = [sys.executable, "-m", "penchant.serving.cli", "serve", "--data", str(folder), "--port", str(port)]
-    server = subprocess.Popen(command, env=os.environ | {"PENCHANT_ENCODER": "none"})
+    command = [sys.executable, "-m", "penchant.serving.cli", *(words or ("serve", "--data", str(folder)))]
+    server = subprocess.Popen([*command, "--port", str(port)], env=os.environ | {"PENCHANT_ENCODER": "none"})
     try:
         wait_until_ready(server, port)
         yield port, server.pid

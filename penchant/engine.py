@@ -21,7 +21,6 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from penchant import allowing, ceilings, expressions, intake, kernels, listing, policies, records, seeding
+from penchant.clock import Clock
 from penchant.config import FILE, LIVE, changed, load_settings
 from penchant.errors import InvalidInput, NotFound, Unavailable
 from penchant.following import Follower, mark
@@ -60,6 +60,7 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         self.parts, self.lock, self._order = parts, parts.lock, threading.Lock()
+        self._clock = Clock(parts.log.newest())
         self._since_snapshot = self._taken = self._written = 0
         self._writing = threading.Lock()
         self._half_done = False
@@ -108,7 +109,7 @@ class Engine:
 
     def accept(self, events: Sequence[Event], whole: bool = False) -> Batch:
         """Check events, and let the language model read the words they hold. Raises Full as `ceilings.hold` does."""
-        checked = check(events, time.time(), self.parts.settings)
+        checked = check(events, self._clock.now(), self.parts.settings)
         batch = Batch(*ceilings.hold(self.parts, checked, whole))
         self.parts.words.read(event.words for event in batch.events if event.words)
         return batch
@@ -294,7 +295,7 @@ class Engine:
         policy = policies.settled(query.policy, self.parts.settings.policy)
         if query.time is None:
             tracked = self.tracks if query.track is None else query.track
-            return structs.replace(query, time=time.time(), policy=policy, track=tracked)
+            return structs.replace(query, time=self._clock.now(), policy=policy, track=tracked)
         return query if policy is query.policy else structs.replace(query, policy=policy)
 
     def _person(self, name: str | None) -> int:
@@ -313,9 +314,9 @@ class Engine:
     @property
     def warnings(self) -> list[str]:
         half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
-        texts, refused = self.parts.texts, [one.warning for one in self._followers]
-        said = (texts.warning, texts.failure, half_done, self._unwritten, self.parts.showing.failure, *refused)
-        return [text for text in said if text]
+        texts, shown = self.parts.texts, self.parts.showing.failure
+        said = (texts.warning, texts.failure, half_done, self._unwritten, shown, self._clock.warning)
+        return [text for text in (*said, *(one.warning for one in self._followers)) if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
         """Until every item sent so far has its vector; ``progress(texts left)`` now and then."""

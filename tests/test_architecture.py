@@ -17,7 +17,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # Imports go down this list, never up.
 LAYERS = (
-    ("types", "errors", "config", "threads", "durable", "expressions", "policies"),
+    ("types", "errors", "config", "threads", "clock", "durable", "expressions", "policies"),
     ("kernels", "models", "storage"),
     ("pipeline",),
     ("beside", "following", "showing", "seeding"),

@@ -471,6 +471,11 @@ class EventLog:
         )
         return self._event(row.fetchone())
 
+    def newest(self) -> float:
+        """The time of the event that was logged last; 0 where there is none."""
+        row = self._read().execute("SELECT time FROM events ORDER BY offset DESC LIMIT 1").fetchone()
+        return float(row[0]) if row else 0.0
+
     def words(self, offset: int) -> str | None:
         """The words of an interaction."""
         row = self._read().execute("SELECT rest FROM events WHERE offset = ?", (offset,)).fetchone()
