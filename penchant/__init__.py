@@ -17,7 +17,16 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from penchant.errors import Corrupt, InvalidInput, NotFound, PenchantError, Unavailable
+from penchant.errors import (
+    Corrupt,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    PenchantError,
+    Unauthorized,
+    Unavailable,
+)
 from penchant.types import Auction, Candidate, Condition, Event, Item, Pin, Policy, Promotion, Query, Receipt, Slate
 
 __version__ = "0.1.0"
@@ -28,9 +37,11 @@ __all__ = [
     "Corrupt",
     "Engine",
     "Event",
+    "Forbidden",
     "InvalidInput",
     "Item",
     "NotFound",
+    "Overloaded",
     "PenchantError",
     "Pin",
     "Policy",
@@ -38,6 +49,7 @@ __all__ = [
     "Query",
     "Receipt",
     "Slate",
+    "Unauthorized",
     "Unavailable",
     "__version__",
 ]

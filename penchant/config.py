@@ -23,6 +23,20 @@ from penchant.types import Policy
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
 TABLES = ("weights", "actions", "policy", "slates")  # settings that are written as tables, which in the file come last
+# What a running engine takes from the file: states, counts, vectors and texts do not depend on it.
+LIVE = frozenset(
+    {
+        "weights",
+        "fresh_half_life_days",
+        "seen",
+        "policy",
+        "max_field_bytes",
+        "max_log_bytes",
+        "max_memory_bytes",
+        "snapshot_every",
+        "sensitive",  # a training alone reads it
+    }
+)
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +107,9 @@ class Settings(Struct, forbid_unknown_fields=True):
     max_memory_bytes  most memory of the process, 0: no end; beyond, events of people and items not known are refused
     log_format      lines of a server's log: ``json``, ``text``, or ``auto``: text where stderr is a terminal
     log_level       the least that is worth a line: ``debug`` (every request), ``info``, ``warning`` or ``error``
+    open            answer whoever can reach the server on an address other than loopback, where no key was ever made
+    max_open_tenants  tenants that are open at once; beyond, the one that was asked longest ago is closed
+    tenant_idle_seconds  a tenant that nobody asks for so long is closed, and opened again when somebody does
     weights         what each feature weighs in the score, before anything was trained; one not named has its default
     actions         what each action weighs in what a person is about; naming one replaces all defaults
     slates          what is kept of lists that were answered, and what belongs to them (`Slates`)
@@ -118,6 +135,9 @@ class Settings(Struct, forbid_unknown_fields=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     host: str = "127.0.0.1"
     port: int = 7461
+    open: bool = False
+    max_open_tenants: int = 16
+    tenant_idle_seconds: float = 900.0
     weights: dict[str, float] = field(default_factory=default_weights)
     actions: dict[str, Action] = field(default_factory=default_actions)
     policy: Policy = field(default_factory=Policy)
@@ -143,6 +163,11 @@ def load_settings(folder: Path, **flags: Any) -> Settings:
     _check_weights(settings)
     policies.check(settings.policy)
     return settings
+
+
+def changed(before: Settings, after: Settings) -> list[str]:
+    """Names of the settings that differ."""
+    return [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
 
 
 def write_settings(folder: Path, settings: Settings) -> Path:
@@ -212,6 +237,8 @@ def _check_ranges(settings: Settings) -> None:
         "max_log_bytes": (0, 2**60),
         "max_memory_bytes": (0, 2**60),
         "port": (0, 65_535),
+        "max_open_tenants": (1, 10_000),
+        "tenant_idle_seconds": (1, 10**9),
         "slates.share": (0, 1),
         "slates.days": (0, 3650),
         "slates.most_bytes": (2**20, 2**50),

@@ -22,6 +22,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,9 +33,10 @@ from numpy.typing import NDArray
 
 from penchant import allowing, ceilings, expressions, intake, kernels, listing, policies, records, seeding
 from penchant.clock import Clock
-from penchant.config import load_settings
+from penchant.config import FILE, LIVE, changed, load_settings
 from penchant.errors import InvalidInput, NotFound, Unavailable
-from penchant.following import Follower
+from penchant.following import Follower, mark
+from penchant.models import versions
 from penchant.parts import Parts, Taken
 from penchant.pipeline.events import check
 from penchant.pipeline.ranking import Ranked
@@ -66,7 +68,7 @@ class Engine:
         self.tracks = False  # whether lists of the present moment count as shown, where the query does not say
         self.snapshot_failures = 0
         self.heard: Callable[[Sequence[Logged]], None] = _say_nothing  # of events that another process wrote
-        self._follower: Follower | None = None
+        self._followers: list[Follower] = []
 
     @classmethod
     def open(cls, folder: str | Path, *, follow: str | Path | None = None, **flags: Any) -> Engine:
@@ -329,11 +331,9 @@ class Engine:
     @property
     def warnings(self) -> list[str]:
         half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
-        refused = self._follower.warning if self._follower else None
-        shown = self.parts.showing.failure
-        texts = self.parts.texts
-        said = (texts.warning, texts.failure, half_done, self._unwritten, refused, shown, self._clock.warning)
-        return [text for text in said if text]
+        texts, shown = self.parts.texts, self.parts.showing.failure
+        said = (texts.warning, texts.failure, half_done, self._unwritten, shown, self._clock.warning)
+        return [text for text in (*said, *(one.warning for one in self._followers)) if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
         """Until every item sent so far has its vector; ``progress(texts left)`` now and then."""
@@ -381,8 +381,8 @@ class Engine:
 
         A version that is refused leaves the one in use where it is, and a warning.
         """
-        if self._follower is None:
-            self._follower = Follower(self.parts.home / "versions", self.use_chosen_version)
+        look = partial(versions.pointer, self.parts.home / "versions")
+        self._followers.append(Follower("the version that was chosen is", look, self.use_chosen_version))
 
     def use_chosen_version(self) -> bool:
         """Go over to the version that was chosen, now; whether it was another one. Lists and events go on meanwhile.
@@ -394,6 +394,34 @@ class Engine:
         self._try_snapshot()  # or the next start would go over once more
         return True
 
+    # -- settings ------------------------------------------------------------------------------------------------------
+
+    def follow_settings(self, **flags: Any) -> None:
+        """From now on, use what is changed in the settings file within a second, until closed. ``flags`` as in `open`.
+
+        What is refused (`use_settings`) leaves a warning.
+        """
+        look = partial(mark, self.parts.home / FILE)
+        use = partial(self.use_settings, **flags)
+        self._followers.append(Follower("what was changed in the settings is", look, use))
+
+    def use_settings(self, **flags: Any) -> None:
+        """Use the settings as they are now, as far as they are `LIVE`. Lists and events go on meanwhile.
+
+        Raises InvalidInput for a wrong file, which changes nothing, and for what needs another start.
+        """
+        before, wanted = self.parts.settings, load_settings(self.parts.home, **flags)
+        names = changed(before, wanted)
+        live = {name: getattr(wanted, name) for name in names if name in LIVE}
+        if live and self.parts.use_settings(structs.replace(before, **live)):
+            self._try_snapshot()
+        for name in names:
+            if name not in LIVE:
+                told = f"stays {getattr(before, name)!r} until the next start."
+                raise InvalidInput(told, field=name, value=getattr(wanted, name), way_out="Restart for it.")
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
     def rebuild(self) -> None:
         """Forget everything derived and build it again from the log."""
         with self.lock:
@@ -402,8 +430,8 @@ class Engine:
             self.parts.catch_up(self._take)
 
     def close(self) -> None:
-        if self._follower is not None:
-            self._follower.close()
+        for follower in self._followers:
+            follower.close()
         self.parts.texts.close()
         try:
             if self._since_snapshot or self.parts.recounted:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from penchant import kernels
+from penchant.errors import shown
 from penchant.models import versions
 from penchant.parts import Parts
 from penchant.pipeline.state import KEPT, Interactions
@@ -58,7 +59,7 @@ def take(parts: Parts, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Er
 def refusal(place: int, event: Event, outcome: str) -> Refusal:
     """Why the log did not take an event."""
     field, what, way_out = _WAYS_OUT[outcome]
-    return Refusal(index=place, field=field, value=repr(getattr(event, field)), detail=f"{what} {way_out}")
+    return Refusal(index=place, field=field, value=shown(getattr(event, field)), detail=f"{what} {way_out}")
 
 
 def _interactions(parts: Parts, group: Sequence[Logged]) -> set[int]:

@@ -236,6 +236,20 @@ class Parts:
         known, fitted = int(self.index.known.sum()), self.version.manifest.fitted_on
         return known >= cold_start.ENOUGH and known >= _REFIT * fitted
 
+    def use_settings(self, settings: Settings) -> bool:
+        """Go over to settings that differ in what is `LIVE`; whether version 0 scores differently by them."""
+        with self.swapping:
+            self.settings, fusion = settings, cold_start.fusion_of(settings)
+            if self.follows or self.version.trained or self.version.manifest.fusion == fusion:
+                return False  # who follows goes over to what its leader publishes
+            if versions.current(self.home / "versions") != self.version.path:
+                return False  # somebody chose another version, and it is about to be gone over to
+            version = Version(cold_start.publish_again(self.version.path, self.version.manifest, fusion))
+            with self.lock:
+                self.version = self.words.version = self.states.version = version
+                self._wire_asking(self.retrieval.fresh)
+            return True
+
     def refit(self) -> None:
         """Publish version 0 anew with a projection fitted to the catalogue, and go over to it."""
         with self.swapping:

@@ -46,21 +46,19 @@ def test_the_program_in_the_readme_runs_and_says_what_comes_next(
 
 @pytest.mark.parametrize(
     "document",
-    [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("try", "rules", "operations"))],
+    [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("try", "rules", "keys", "operations"))],
     ids=lambda path: path.name,
 )
 def test_every_command_exists_with_its_options(document: Path) -> None:
     commands = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    model = commands.pop("model").commands
+    groups = {name: commands.pop(name).commands for name in ("model", "key", "tenant")}
     told = document.read_text(encoding="utf-8")
     lines = [line.split("#")[0] for block in blocks("", told) for line in block.splitlines()]
     used = [shlex.split(line)[1:] for line in lines if line.startswith("penchant ")]
     assert used
     for name, *words in used:
-        if name == "model":
-            name, *words = words
-            commands[name] = model[name]
-        options = {option for parameter in commands[name].params for option in parameter.opts}
+        command = groups[name][words[0]] if name in groups else commands[name]
+        options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, name
 
 

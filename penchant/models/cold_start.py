@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from penchant.config import Settings
@@ -96,6 +97,12 @@ def publish_version_0(
         "query.onnx": query_graph(),
     }
     return publish(folder, manifest, files)
+
+
+def publish_again(path: Path, manifest: Manifest, fusion: Fusion) -> Path:
+    """The version 0 at ``path`` with other scores: its vectors and states stay what they are."""
+    files = {name: (path / name).read_bytes() for name in manifest.files}
+    return publish(path.parent, structs.replace(manifest, name="v0", fusion=fusion), files)
 
 
 def fixed_projection(text_dim: int, seed: int = 7461) -> tuple[Floats, Floats]:

@@ -20,10 +20,12 @@ import json
 import mmap
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -120,14 +122,24 @@ class TextEncoder:
         return _unit(raw if raw.ndim == 2 else _pool(raw, mask, self._pooling))
 
 
+_loading = threading.Lock()
+_loaded: WeakValueDictionary[tuple[str, str, int], TextEncoder] = WeakValueDictionary()
+
+
 def load_encoder(source: str | Path | None = None, *, cache: Path, threads: int = 1) -> TextEncoder:
     """The encoder of a folder or a hub name; by default all-MiniLM-L6-v2 from the hub or the installed package.
 
-    Where the package is installed the network is never waited for. Raises NotFound, Unavailable, Corrupt, InvalidInput.
+    Where the package is installed the network is never waited for. One that the process has already is shared: two data
+    folders do not hold the same weights twice. Raises NotFound, Unavailable, Corrupt, InvalidInput.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its thread pool would fight the server's
     name, folder = _find(source)
-    return TextEncoder(_read_recipe(name, folder, Path(cache)), threads)
+    recipe = _read_recipe(name, folder, Path(cache))
+    key = (recipe.name, recipe.fingerprint, threads)
+    with _loading:
+        encoder = _loaded.get(key) or TextEncoder(recipe, threads)
+        _loaded[key] = encoder
+    return encoder
 
 
 def _find(source: str | Path | None) -> tuple[str, Path]:

@@ -17,8 +17,8 @@ from litestar import Request
 from litestar.params import Parameter
 from litestar.types import Receive, Scope, Send
 
-from penchant.errors import InvalidInput, Unavailable
-from penchant.serving import bodies, problems
+from penchant.errors import InvalidInput
+from penchant.serving import bodies, door, problems
 from penchant.serving.threads import Threads
 from penchant.types import Event, Receipt
 
@@ -63,10 +63,8 @@ def name_in(request: Call) -> str:
 
 
 def threads_of(request: Call) -> Threads:
-    threads: Threads | None = request.app.state.threads
-    if threads is None:
-        raise Unavailable("the data folder is being opened.", way_out="Ask again in a second; see /health/ready.")
-    return threads
+    """Raises Unavailable while the data folder is being opened."""
+    return door.threads_of(request.scope)
 
 
 async def ingest(request: Call, sent: bodies.Sent[Any], events: Sequence[Event]) -> Receipt:

@@ -22,7 +22,7 @@ Notable: one process, one event loop; the engine works in threads of its own (`s
 before the engine is open: 503 with a way out. Bodies go through one typed decoder, answers through one encoder
 (`serving.calls`); a second decoding would cost as much as a tenth of a list.
 
-Does not know: what an event does, how a list is made, or who runs it (`serving.server`).
+Does not know: what an event does, how a list is made, who may ask (`serving.door`), or who runs it (`serving.server`).
 """
 
 from __future__ import annotations
@@ -38,25 +38,26 @@ from litestar import Litestar, Response, Router, delete, get, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from penchant import __version__
 from penchant.errors import InvalidInput, Unavailable
 from penchant.evaluation.live import LiveReport, report
 from penchant.pipeline.filters import parse
 from penchant.serving import amending, bodies, pages, problems, streaming, telemetry
+from penchant.serving.access import caller_of
 from penchant.serving.calls import Answer, Call, Filter, Id, Limit, Where
 from penchant.serving.calls import ingest as _ingest
 from penchant.serving.calls import name_in as _name
 from penchant.serving.calls import threads_of as _threads
+from penchant.serving.door import Door, opened
 from penchant.serving.requests import Requests
 from penchant.serving.script import send_script
-from penchant.serving.threads import Threads
 from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
-_KEY, _KEYED = "key", ("/v1/events", "/v1/recommend")  # a browser's beacon has no headers; not read yet
+_OF_ANY = frozenset(("key",))  # parameters of every address
 
 T = TypeVar("T", bound=Struct)
 User = Annotated[str | None, Parameter(description="who asks; left out: nobody known")]
@@ -78,15 +79,18 @@ class Acknowledged(Receipt, kw_only=True, omit_defaults=True):
 
 
 class Health(Struct, kw_only=True):
-    """``version`` is the model's, as in a slate; ``texts_waiting``: items that the language model has yet to read."""
+    """``version`` is the model's, as in a slate; ``texts_waiting``: items that the language model has yet to read.
+
+    Where the server has keys, all but ``penchant`` is for who asks with one.
+    """
 
     penchant: str
-    version: str
-    as_of: int
-    items: int
-    people: int
-    texts_waiting: int
-    warnings: list[str]
+    version: str | UnsetType = UNSET
+    as_of: int | UnsetType = UNSET
+    items: int | UnsetType = UNSET
+    people: int | UnsetType = UNSET
+    texts_waiting: int | UnsetType = UNSET
+    warnings: list[str] | UnsetType = UNSET
 
 
 class Life(Struct, kw_only=True):
@@ -111,6 +115,9 @@ async def send_events(
     rest is taken. With `recommend`, the answer brings the person's fresh list as `slate`.
     """
     sent = await _sent(request, bodies.EVENTS)
+    caller_of(request.scope).check_events(sent.things)
+    if recommend is not None:
+        caller_of(request.scope).check_query(Query(user=user))
     receipt = await _ingest(request, sent, sent.things)
     if recommend is None:
         return Answer(receipt)
@@ -190,13 +197,16 @@ async def recommend(
     query.explain_removed = removed
     if diversity is not None or stability is not None:
         query.policy = Policy(diversity=diversity, stability=stability)
+    caller_of(request.scope).check_query(query)
     return Answer(await _threads(request).recommend(query))
 
 
 @post("/recommend", status_code=200)
 async def recommend_as_asked(request: Call) -> ASGIApp:
     """The same, asked with a body: for a context, and for rules too long for an address."""
-    return Answer(await _threads(request).recommend(bodies.QUERIES.one(await request.body())))
+    query = bodies.QUERIES.one(await request.body())
+    caller_of(request.scope).check_query(query)
+    return Answer(await _threads(request).recommend(query))
 
 
 @post("/rank", status_code=200)
@@ -256,6 +266,9 @@ async def feedback(
 @get("/health/ready")
 async def ready(request: Call) -> ASGIApp:
     """Whether it answers, and as of when. 503 while the data folder is being opened."""
+    if not caller_of(request.scope).is_trusted:
+        request.app.state.door.check_open()
+        return Answer(Health(penchant=__version__))
     threads = _threads(request)
     parts = threads.engine.parts
     return Answer(
@@ -266,7 +279,7 @@ async def ready(request: Call) -> ASGIApp:
             items=int(parts.index.known.sum()),
             people=len(parts.log.people),
             texts_waiting=parts.texts.backlog,
-            warnings=threads.engine.warnings,
+            warnings=[*threads.engine.warnings, *request.app.state.door.warnings],
         )
     )
 
@@ -274,17 +287,17 @@ async def ready(request: Call) -> ASGIApp:
 @get("/health/live")
 async def live(request: Call) -> ASGIApp:
     """Whether the process answers; also while the data folder is being opened. 503: it must be started again."""
-    threads: Threads | None = request.app.state.threads
-    if threads is not None and not threads.alive:
+    tenants = request.app.state.door.tenants
+    if not tenants.is_alive:
         raise Unavailable("a thread of the server has ended.", way_out="Start the server again; its log says why.")
-    return Answer(Life(penchant=__version__, ready=threads is not None))
+    return Answer(Life(penchant=__version__, ready=tenants.is_open))
 
 
 @get("/metrics", include_in_schema=False)
 async def metrics(request: Call) -> Response[bytes]:
     """What there is to watch, in Prometheus' text format; docs/operations.md says what each is."""
-    state = request.app.state
-    text = await asyncio.to_thread(telemetry.text, state.requests, state.threads)
+    requests = None if caller_of(request.scope).tenant else request.app.state.requests  # of all tenants together
+    text = await asyncio.to_thread(telemetry.text, requests, opened(request.scope))
     return Response(text, media_type=telemetry.CONTENT_TYPE)
 
 
@@ -344,14 +357,14 @@ async def _refuse_unknown(request: Call) -> None:
     """A misspelt parameter is an error, not the default."""
     if not request.scope["query_string"]:
         return
-    known = _parameters(request.route_handler)
+    known = _parameters(request.route_handler) | _OF_ANY
     for name, value in request.query_params.items():
-        if name not in known and not (name == _KEY and request.url.path in _KEYED):
+        if name not in known:
             raise InvalidInput(
                 "is not a parameter of this address.",
                 field=name,
                 value=value,
-                way_out=f"The parameters are {', '.join(sorted(known)) or 'none'}.",
+                way_out=f"The parameters are {', '.join(sorted(known - _OF_ANY)) or 'none'}.",
             )
 
 
@@ -406,8 +419,9 @@ _DESCRIBED = {
 # -- the application ---------------------------------------------------------------------------------------------------
 
 
-def application() -> Litestar:
-    """The application; but for its life and metrics, it answers 503 until `state.threads` is set."""
+def application(door: Door | None = None) -> Litestar:
+    """The application behind a door; but for its life and metrics, it answers 503 until the door's tenants are open."""
+    door = door or Door()
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
     asking = [recommend, streaming.stream, recommend_as_asked, rank, search, similar]
     verbs = [send_events, *catalogue, *amending.HANDLERS, *asking, read_slate, feedback]
@@ -416,9 +430,11 @@ def application() -> Litestar:
         exception_handlers=problems.HANDLERS,
         openapi_config=pages.config(),
         request_max_body_size=MAX_BODY,
+        middleware=[door],
+        before_send=[door.let_pages_read],
         logging_config=None,
     )
-    app.state.threads = None
+    app.state.door = door
     app.asgi_handler = app.state.requests = Requests(app.asgi_handler)
     pages.describe(app, _DESCRIBED)
     return app

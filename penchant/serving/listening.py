@@ -10,6 +10,7 @@ Does not know: what a listener does about it.
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ from penchant.errors import Overloaded, Unavailable
 from penchant.storage.event_log import EventLog, Logged
 
 MOST = 1_000
+_MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
 _RETRY_SECONDS = 10
 _OF_NOBODY = ("item", "impression")  # they change nobody's list by themselves
 
@@ -52,7 +54,8 @@ class Listeners:
     """Made and called on the loop's thread, but for `touched`, and the question whether there are any."""
 
     def __init__(self, log: EventLog) -> None:
-        self.most, self._log, self._closed, self._count = MOST, log, False, 0
+        self.most = min(MOST, most_connections() // 2)  # others want to be answered too
+        self._log, self._closed, self._count = log, False, 0
         self._by_key: dict[Key, set[Listener]] = {}
 
     def __len__(self) -> int:
@@ -100,6 +103,11 @@ class Listeners:
             self._by_key[key].discard(listener)
             if not self._by_key[key]:
                 del self._by_key[key]
+
+
+def most_connections() -> int:
+    """How many callers a process has at once, streams among them."""
+    return min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_FILES)
 
 
 def touched(logged: Iterable[object]) -> set[Key]:

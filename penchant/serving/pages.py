@@ -32,8 +32,9 @@ from penchant.types import Event
 
 _COMPONENT = "#/components/schemas/{name}"
 _ERRORS = (
-    "400 not JSON; 404 not there; 405; 413 too large; 422 not valid; 429 too much waits (Retry-After); "
-    "503 opening or stopping (Retry-After); 507 a ceiling is reached"
+    "400 not JSON; 401 no good key; 403 a key of another scope; 404 not there; 405; 413 too large; 422 not valid; "
+    "429 too much waits, or more than the key's rate (Retry-After); 503 opening or stopping (Retry-After); "
+    "507 a ceiling is reached"
 )
 HERE = "curl 'http://127.0.0.1:7461"
 SLATE = {
@@ -145,7 +146,8 @@ def config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Penchant",
         version=__version__,
-        description="Real-time personalization that understands content.",
+        description="Real-time personalization that understands content. "
+        "A server that has keys is asked with `Authorization: Bearer KEY` (docs/keys.md).",
         path="/docs",
         use_handler_docstrings=True,
         render_plugins=[_Page(path="/"), JsonRenderPlugin(path="/openapi.json")],

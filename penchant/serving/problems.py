@@ -21,7 +21,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from msgspec import Struct
 
-from penchant.errors import InvalidInput, Overloaded, PenchantError, Unavailable, shown
+from penchant.errors import InvalidInput, Overloaded, PenchantError, Unauthorized, Unavailable, shown
 from penchant.serving.requests import about, request_id
 from penchant.types import Refusal
 
@@ -110,13 +110,15 @@ def _type(title: str) -> str:
 
 
 def _on_penchant(request: Request[Any, Any, Any], error: PenchantError) -> Response[bytes]:
-    return response(request, of_penchant(error), _come_back(error))
+    return response(request, of_penchant(error), _headers(error))
 
 
-def _come_back(error: PenchantError) -> dict[str, str]:
-    """When to try again, for a caller that should."""
+def _headers(error: PenchantError) -> dict[str, str]:
+    """When to try again, for a caller that should; how to say who asks, for one that did not."""
     if isinstance(error, Overloaded):
         return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
     return {"Retry-After": _RETRY_SECONDS} if error.status == Unavailable.status else {}
 
 

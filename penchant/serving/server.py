@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ipaddress
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
@@ -26,73 +25,61 @@ from litestar import Litestar
 
 from penchant import __version__
 from penchant.config import Settings, load_settings
-from penchant.engine import Engine
-from penchant.errors import PenchantError, Unavailable
+from penchant.errors import InvalidInput, PenchantError, Unavailable
 from penchant.serving import logs
+from penchant.serving.access import Access
+from penchant.serving.door import Door
 from penchant.serving.http import application
-from penchant.serving.threads import Threads
+from penchant.serving.listening import most_connections
+from penchant.serving.tenant_folders import has_tenants
+from penchant.serving.tenants import Alone, Leader, Many, Tenants
 
+__all__ = ["Leader", "serve"]
 _SWITCH_SECONDS = 0.0005
-_FOLLOW_SECONDS = 0.1
 _GRACE_SECONDS = 5.0  # for callers to take the answers that were begun; one that reads no more would hold up the end
-_MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
+_Announce = Callable[[list[str]], None]
 _log = logging.getLogger("penchant")
 
 
-class Leader(NamedTuple):
-    """The folder of another process that is followed; and whether to own it when that process is gone."""
-
-    home: Path
-    take_over: bool = False
-
-
-def serve(
-    folder: str | Path,
-    *,
-    leader: Leader | None = None,
-    announce: Callable[[Engine], None] | None = None,
-    **flags: Any,
-) -> None:
+def serve(folder: str | Path, *, leader: Leader | None = None, announce: _Announce | None = None, **flags: Any) -> None:
     """Serve a data folder until SIGTERM or SIGINT, then finish what was begun and close it.
 
-    ``leader``: answer lists from its log; ``folder`` then has what is derived. ``announce(engine)`` is called once it
+    ``leader``: answer lists from its log; ``folder`` then has what is derived. ``announce(warnings)`` is called once it
     answers. ``flags`` are settings. Raises Unavailable when the port is taken or another process holds the folder,
-    InvalidInput for a wrong setting, NotFound where there is nothing to follow.
+    InvalidInput for a wrong setting, and where anybody could reach it unasked; NotFound where there is nothing to
+    follow.
     """
-    settings = load_settings(leader.home if leader else Path(folder), **flags)
+    folder = Path(folder)
+    home = leader.home if leader else folder
+    settings = load_settings(home, **flags)
     address = _free(settings)
+    access = Access(home)  # who follows asks for the keys of whom it follows
+    tenants = Alone(folder, flags, leader) if leader else _tenants(folder, settings, flags, access)
+    door = Door(access, tenants)
+    door.said.extend(_check_exposed(door.access, settings, address[0]))
     logs.configure(settings.log_format, settings.log_level)
     _log.info("start", extra=_beginning(settings) | {"folder": str(folder)})
     # A thread that wants the interpreter while another computes gets it after this long; 5 ms would be most of an
     # answer's time.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    opening = partial(Engine.open, folder, follow=leader.home if leader else None, **flags)
-    uvloop.run(_serve(opening, address, leader, announce or _say_nothing))
+    uvloop.run(_serve(door, address, announce or _say_nothing))
 
 
-async def _serve(
-    opening: Callable[[], Engine],
-    address: tuple[str, int],
-    leader: Leader | None,
-    announce: Callable[[Engine], None],
-) -> None:
-    app = application()
-    server, told = _server(app, address), asyncio.Event()
+async def _serve(door: Door, address: tuple[str, int], announce: _Announce) -> None:
+    server, told = _server(application(door), address), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     logs.tell_of_tasks(asyncio.get_running_loop())
     running = asyncio.create_task(server.serve())
-    start, following = time.monotonic(), None
+    start = time.monotonic()
     try:
-        engine = await asyncio.to_thread(opening)
-        app.state.threads = threads = Threads(engine)
-        threads.listeners.most = min(threads.listeners.most, server.backpressure // 2)  # others want to be answered too
-        engine.follow_versions()
+        await door.tenants.open()
+        door.access.follow()
         gc.freeze()  # what was opened stays: a collection that walks it would hold up answers
-        opened = {"seconds": round(time.monotonic() - start, 3), "warnings": len(engine.warnings)}
-        _log.info("ready", extra=_standing(engine) | opened)
-        announce(engine)
-        following = asyncio.create_task(_follow(engine, leader)) if leader else None
+        warnings = [*door.said, *door.tenants.warnings]
+        opened = {"seconds": round(time.monotonic() - start, 3), "warnings": len(warnings)}
+        _log.info("ready", extra=door.tenants.standing | opened)
+        announce(warnings)
         await asyncio.wait([running, asyncio.ensure_future(told.wait())], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running  # it ended by itself, and says why
@@ -100,35 +87,12 @@ async def _serve(
         _log.error("the data folder could not be opened", extra={"reason": str(error)})
         raise
     finally:
-        if following is not None:
-            following.cancel()
-        await _stop(server, running, app.state.threads)
-        await _close(app.state.threads)
-
-
-async def _follow(engine: Engine, leader: Leader) -> None:
-    """Lists follow by themselves; this is for the time in which nobody asks, and for the end of the leader."""
-    while not (leader.take_over and await asyncio.to_thread(engine.take_over)):
-        await asyncio.to_thread(engine.follow)
-        await asyncio.sleep(_FOLLOW_SECONDS)
-    _log.warning("the process that was followed is gone, and its log is owned by this one", extra=_standing(engine))
-
-
-async def _stop(server: Server, running: asyncio.Task[None], threads: Threads | None) -> None:
-    """Answers that were begun are finished; streams, which have no end of their own, first."""
-    if threads is not None:
-        threads.listeners.close()
-    server.stop()
-    await asyncio.wait([running], timeout=_GRACE_SECONDS)
-
-
-async def _close(threads: Threads | None) -> None:
-    if threads is None:
-        _log.info("stop")
-        return
-    await threads.close()
-    await asyncio.to_thread(threads.engine.close)
-    _log.info("stop", extra=_standing(threads.engine))
+        door.tenants.end_streams()  # which have no end of their own; other answers that were begun are finished
+        server.stop()
+        await asyncio.wait([running], timeout=_GRACE_SECONDS)
+        door.access.close()
+        await door.tenants.close()
+        _log.info("stop", extra=door.tenants.standing)
 
 
 def _beginning(settings: Settings) -> dict[str, object]:
@@ -136,10 +100,32 @@ def _beginning(settings: Settings) -> dict[str, object]:
     return about | {"pid": os.getpid(), "penchant": __version__}
 
 
-def _standing(engine: Engine) -> dict[str, object]:
-    parts = engine.parts
-    items = int(parts.index.known.sum())
-    return {"as_of": parts.as_of, "items": items, "people": len(parts.log.people), "version": parts.version.name}
+def _tenants(folder: Path, settings: Settings, flags: dict[str, Any], access: Access) -> Tenants:
+    """Raises InvalidInput for tenants without keys: only a key says whose data is asked for."""
+    if not has_tenants(folder):
+        return Alone(folder, flags)
+    if access.is_open:
+        raise InvalidInput(
+            "there are tenants here, and no key that leads to one.",
+            field="data",
+            value=str(folder),
+            way_out="Make one: penchant key create --tenant NAME --scope read --scope ingest.",
+        )
+    return Many(folder, settings, flags, lambda: access.tenants)
+
+
+def _check_exposed(access: Access, settings: Settings, address: str) -> list[str]:
+    """What is worth a warning. Raises InvalidInput where others could reach a server that asks for no key."""
+    if not access.is_open or ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return []
+    if settings.open:
+        return [f"anybody who reaches {settings.host}:{settings.port} may read and change everything (open = true)"]
+    raise InvalidInput(
+        "others can reach this address, and no key is asked for.",
+        field="host",
+        value=settings.host,
+        way_out="Make a key (penchant key create, see docs/keys.md), or, where the network is trusted, say --open.",
+    )
 
 
 def _server(app: Litestar, address: tuple[str, int]) -> Server:
@@ -152,7 +138,7 @@ def _server(app: Litestar, address: tuple[str, int]) -> Server:
         websockets=False,
         log_enabled=False,
         backlog=1024,
-        backpressure=min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_FILES),
+        backpressure=most_connections(),
     )
 
 
@@ -174,5 +160,5 @@ def _free(settings: Settings) -> tuple[str, int]:
     return str(address[0]), port
 
 
-def _say_nothing(engine: Engine) -> None:
+def _say_nothing(warnings: list[str]) -> None:
     """For a caller that does not want to know."""

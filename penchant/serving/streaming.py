@@ -26,6 +26,7 @@ from msgspec import structs
 from penchant.errors import InvalidInput, Unavailable
 from penchant.pipeline.filters import parse
 from penchant.serving import pages
+from penchant.serving.access import caller_of
 from penchant.serving.calls import Call, Filter, Limit, Where, threads_of
 from penchant.serving.listening import Listener
 from penchant.serving.requests import TIMED_UPTO
@@ -58,6 +59,7 @@ async def stream(
     """
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, after=_last_seen(request))
+    caller_of(request.scope).check_query(query)
     return Stream(threads_of(request), query)
 
 

@@ -33,16 +33,20 @@ __all__ = ["CONTENT_TYPE", "text"]
 _STAGES = ("check", "commit", "apply", "answer")
 
 
-def text(requests: Requests, threads: Threads | None) -> bytes:
-    """All metrics in Prometheus' text format, version 0.0.4. ``threads``: None while the engine is being opened."""
+def text(requests: Requests | None, threads: Threads | None) -> bytes:
+    """All metrics in Prometheus' text format, version 0.0.4. ``threads``: None while the engine is being opened.
+
+    ``requests``: None for one tenant of many, who is told of its own data alone, and nothing of the process.
+    """
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
+    if requests is not None:
+        ProcessCollector(registry=registry)
     registry.register(_Collected(requests, threads))
     return generate_latest(registry)
 
 
 class _Collected(Collector):
-    def __init__(self, requests: Requests, threads: Threads | None) -> None:
+    def __init__(self, requests: Requests | None, threads: Threads | None) -> None:
         self._requests, self._threads = requests, threads
 
     def collect(self) -> Iterator[Metric]:
@@ -50,7 +54,8 @@ class _Collected(Collector):
         yield _gauge(
             "penchant_ready", "1 once the data folder is open and lists are answered", self._threads is not None
         )
-        yield from _of_requests(self._requests)
+        if self._requests is not None:
+            yield from _of_requests(self._requests)
         if self._threads is not None:
             yield from _of_events(self._threads.measures)
             yield from _of_threads(self._threads)

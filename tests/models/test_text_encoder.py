@@ -5,12 +5,14 @@ A tiny random BERT stands in wherever the weights do not matter; tests of the re
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import shutil
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -489,3 +491,13 @@ def test_a_hub_that_refuses_is_reported_in_one_line(tmp_path: Path) -> None:
     failed = ask_hub(1, tmp_path)
     assert failed.returncode == 1
     assert "penchant.errors.Unavailable: encoder='acme/tiny'" in failed.stderr.splitlines()[-1]
+
+
+def test_an_encoder_that_is_in_use_is_shared_and_one_that_is_not_is_let_go(tiny_folder: Path, tmp_path: Path) -> None:
+    first = load_encoder(tiny_folder, cache=tmp_path / "one", threads=3)  # no other test asks for three
+    assert load_encoder(tiny_folder, cache=tmp_path / "other", threads=3) is first
+    assert load_encoder(tiny_folder, cache=tmp_path / "other", threads=2) is not first
+    gone = weakref.ref(first)
+    del first
+    gc.collect()
+    assert gone() is None

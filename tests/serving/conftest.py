@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from penchant.engine import Engine
+from penchant.serving.door import Door
 from penchant.serving.http import application
 from penchant.serving.threads import Threads
 
@@ -30,8 +31,8 @@ def asked(engine: Engine, scenario: Scenario) -> Any:
     """What a scenario returns that talks to the application around this engine."""
 
     async def run() -> Any:
-        app = application()
-        app.state.threads = threads = Threads(engine)
+        app = application(door := Door())
+        door.tenants.threads = threads = Threads(engine)
         asgi: Any = app  # httpx and Litestar write the same type differently
         transport = httpx.ASGITransport(asgi, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://penchant") as client:

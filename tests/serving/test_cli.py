@@ -115,7 +115,9 @@ def events_in(folder: Path) -> int:
             ],
         ),
         ("try", ["--seen", "--seed", "--dry-run", "--report", "--json"]),
-        ("serve", ["--data", "--host", "--port", "--durability"]),
+        ("serve", ["--data", "--host", "--port", "--durability", "--open"]),
+        ("key", ["create", "list", "revoke"]),
+        ("tenant", ["create", "list", "remove"]),
         ("demo", ["--data", "--fast"]),
     ],
 )

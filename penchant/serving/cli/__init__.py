@@ -25,9 +25,11 @@ from penchant.serving.cli import (
     examining,
     importing,
     keeping,
+    keys,
     modelling,
     replaying,
     running,
+    tenants,
     training,
     trying,
 )
@@ -71,6 +73,8 @@ app.command()(evaluating.evaluate)
 app.command()(training.train)
 app.add_typer(modelling.app, name="model")
 app.command()(running.serve)
+app.add_typer(keys.app, name="key")
+app.add_typer(tenants.app, name="tenant")
 app.command()(running.follow)
 app.command()(keeping.backup)
 app.command()(keeping.restore)

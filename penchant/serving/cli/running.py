@@ -68,6 +68,9 @@ def serve(
         Literal["process", "power"] | None,
         typer.Option(help="An acknowledged event survives kill -9 (process, the default) or also the loss of power."),
     ] = None,
+    open: Annotated[
+        bool, typer.Option("--open", help="Ask for no key on any address, in a network that is trusted. docs/keys.md")
+    ] = False,
 ) -> None:
     """Answer over HTTP, until Ctrl-C."""
     from penchant.config import load_settings
@@ -75,7 +78,7 @@ def serve(
 
     settings = load_settings(data, host=host, port=port, durability=durability)
     announce = _announcing(f"Serving [bold]{escape(str(data))}[/bold]", settings)
-    server.serve(data, announce=announce, host=host, port=port, durability=durability)
+    server.serve(data, announce=announce, host=host, port=port, durability=durability, open=open or None)
 
 
 def follow(
@@ -107,12 +110,12 @@ def follow(
     )
 
 
-def _announcing(what: str, settings: Settings) -> Callable[[Engine], None]:
+def _announcing(what: str, settings: Settings) -> Callable[[list[str]], None]:
     """For people; whoever reads lines of JSON has one that says so."""
 
-    def announce(engine: Engine) -> None:
+    def announce(warnings: list[str]) -> None:
         if screens.errors.is_terminal:
-            screens.warnings(engine.warnings)
+            screens.warnings(warnings)
             where = f"http://{settings.host}:{settings.port}"
             screens.errors.print(f"{what} at [bold]{where}[/bold] (Ctrl-C stops it)")
 
