@@ -2,7 +2,7 @@
 
     TO/manifest.json   when, by which program, up to which offset; bytes and sha256 of every other file
     TO/events.db       the log as it stood at one moment, by SQLite's own backup
-    TO/penchant.toml, versions/                      settings and versions of the model, as they are
+    TO/penchant.toml, keys.json, versions/           settings, hashes of keys, versions of the model, as they are
     TO/catalogue.db, snapshots/                      derived; they spare a restored folder hours of reading and counting
 
 Notable: the order makes it whole. The snapshot is copied first, the log last; so what is derived never knows of an
@@ -32,6 +32,7 @@ from penchant import __version__, durable, seeding
 from penchant.config import FILE
 from penchant.errors import Corrupt, InvalidInput, NotFound
 from penchant.models import versions
+from penchant.serving import keys
 
 FORMAT = 1
 MANIFEST, LOG = "manifest.json", "events.db"
@@ -125,7 +126,7 @@ def _plain_files(folder: Path) -> Iterator[str]:
         names = (path for path in sorted(version.iterdir()) if path.name != versions.STATES)
         yield from (str(path.relative_to(folder)) for path in names)
     yield f"versions/{versions.CURRENT}"
-    yield FILE
+    yield from (FILE, keys.FILE)
 
 
 def _copy_if_there(source: Path, target: Path, progress: Progress) -> None:
@@ -148,6 +149,7 @@ def _copy(source: Path, target: Path, progress: Progress) -> str:
             progress(source.name, done, of)
         writing.flush()
         os.fsync(writing.fileno())
+    shutil.copymode(source, target)
     return digest.hexdigest()
 
 

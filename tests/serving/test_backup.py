@@ -19,6 +19,7 @@ from penchant import Event, Query
 from penchant.engine import Engine
 from penchant.errors import Corrupt, InvalidInput, NotFound
 from penchant.serving import backup as module
+from penchant.serving import keys
 from penchant.serving.backup import back_up, restore
 from penchant.serving.cli import run
 from penchant.storage.event_log import EventLog
@@ -133,6 +134,16 @@ def test_a_closed_folder_comes_back_as_it_was(original: Path, tmp_path: Path) ->
         assert slates(theirs) == slates(ours)
         theirs.ingest([click("new", "i0")])
         assert theirs.parts.as_of == manifest.offset + 1
+
+
+def test_keys_come_along_and_nobody_else_can_read_them(original: Path, tmp_path: Path) -> None:
+    key, text = keys.create(original, ["read"])
+    back_up(original, tmp_path / "copy")
+    restore(tmp_path / "copy", tmp_path / "back")
+    assert keys.read(tmp_path / "back") == [key]
+    for folder in ("copy", "back"):
+        assert (tmp_path / folder / keys.FILE).stat().st_mode & 0o777 == 0o600
+        assert text.encode() not in (tmp_path / folder / keys.FILE).read_bytes()
 
 
 def test_what_is_derived_may_be_missing(original: Path, tmp_path: Path) -> None:
