@@ -41,7 +41,8 @@ from penchant import Event
 from penchant.engine import Engine
 
 ITEMS, PEOPLE, BEFORE = 100_000, 5_000, 50_000
-RATE = 200
+RATE = 500
+NEW, AT_ONCE = 10_000, 500  # items that come in meanwhile
 WARM_UP, SECONDS, ALONE = 5.0, 30.0, 10.0
 CONNECTIONS = 32
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -192,6 +193,33 @@ async def at_constant_rate(rate: float, starts: Sequence[Start]) -> float:
     return time.perf_counter() - begin
 
 
+async def measure_power(port: int, rate: int) -> dict[str, float]:
+    """The same load where commits wait for the disk."""
+    clients = Client(port), Client(port)
+    for client in clients:
+        await client.open(CONNECTIONS)
+    events = list(later_events(int((WARM_UP + SECONDS) * rate), "power"))
+    gc.freeze()
+    gc.disable()
+    await both(clients, events[: int(WARM_UP * rate)], rate)
+    found, _ = await both(clients, events[int(WARM_UP * rate) :], rate)
+    for client in clients:
+        client.close()
+    return {f"power_p{q}_ms": percentile(found.effect, q) for q in (50, 99)}
+
+
+def disk(folder: Path) -> dict[str, float]:
+    """What it takes until 4 KB at the end of a file are on the disk."""
+    took = []
+    with open(folder / "disk", "wb", buffering=0) as file:
+        for _ in range(500):
+            file.write(bytes(4096))
+            start = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - start)
+    return {f"fdatasync_p{q}_ms": percentile(took, q) for q in (50, 99)}
+
+
 async def measure(port: int, pid: int, rate: int) -> dict[str, float]:
     clients = Client(port), Client(port)
     for client in clients:
@@ -201,8 +229,10 @@ async def measure(port: int, pid: int, rate: int) -> dict[str, float]:
     gc.disable()
     await both(clients, events[: int(WARM_UP * rate)], rate)
     before = cpu_seconds(pid)
+    importing = asyncio.create_task(import_items(port))
     found, took = await both(clients, events[int(WARM_UP * rate) :], rate)
     both_cpu = cpu_seconds(pid) - before
+    await importing
     alone, lists_cpu = await lists_alone(clients[1], pid, 2 * rate)
     most, most_cpu = await as_many_lists_as_it_can(clients[1], pid)
     for client in clients:
@@ -214,6 +244,19 @@ async def measure(port: int, pid: int, rate: int) -> dict[str, float]:
         "most_lists_per_s": most / ALONE,
         "cpu_us_per_list_at_most": most_cpu / most * 1e6,
     }
+
+
+async def import_items(port: int) -> None:
+    """New items, by a connection of their own."""
+    client, sent = Client(port), list(World(NEW, PEOPLE, seed=2).items())
+    for start in range(0, NEW, AT_ONCE):
+        items = [
+            {"id": f"new-{one.item}", "fields": one.fields, "vectors": one.vectors}
+            for one in sent[start : start + AT_ONCE]
+        ]
+        await client.ask("PUT", "/v1/items", msgspec.json.encode(items))
+        await asyncio.sleep(SECONDS * AT_ONCE / NEW * 0.9)
+    client.close()
 
 
 async def both(clients: tuple[Client, Client], events: Sequence[Event], rate: int) -> tuple[Found, float]:
@@ -268,10 +311,10 @@ def percentile(seconds: Sequence[float], q: float) -> float:
     return float(np.percentile(seconds, q)) * 1e3 if seconds else float("nan")
 
 
-def later_events(n: int) -> Iterator[Event]:
+def later_events(n: int, name: str = "now") -> Iterator[Event]:
     """Clicks that happen now: without a time, with ids, by people of the world."""
     for event in World(ITEMS, PEOPLE, seed=1).interactions(n):
-        yield msgspec.structs.replace(event, time=None, id=f"now-{event.id}")
+        yield msgspec.structs.replace(event, time=None, id=f"{name}-{event.id}")
 
 
 # -- the server --------------------------------------------------------------------------------------------------------
@@ -328,10 +371,13 @@ def main() -> None:
             fill(engine, World(ITEMS, PEOPLE), BEFORE)
         with serving(Path(name)) as (port, pid):
             found = asyncio.run(measure(port, pid, rate))
+        with serving(Path(name), "serve", "--data", name, "--durability", "power") as (port, _):
+            found |= asyncio.run(measure_power(port, rate)) | disk(Path(name))
     Console().print(shown(found, rate))
     protocol = (
         f"open loop over HTTP, {rate} events/s + {rate} lists/s, {SECONDS:.0f} s after {WARM_UP:.0f} s, "
-        "durability=process, load generator on the same cores; cpu_us_per_list: lists alone, at twice the rate; "
+        f"meanwhile {NEW} new items sent, {AT_ONCE} a request; durability=process (power_...: power, no new items), "
+        "load generator on the same cores; cpu_us_per_list: lists alone, at twice the rate; "
         f"..._at_most: {CONNECTIONS} connections that never pause"
     )
     data = f"made-up world, {ITEMS} items, {PEOPLE} people, {BEFORE} events before"
@@ -342,6 +388,8 @@ def shown(found: dict[str, float], rate: int) -> Table:
     table = Table("event sent -> list with its effect", "", title=f"{rate} events/s + {rate} lists/s")
     for label, key in (("half within", "p50_ms"), ("99 of 100 within", "p99_ms"), ("all within", "max_ms")):
         table.add_row(label, f"{found[key]:.2f} ms")
+    table.add_row("99 of 100 within, durability=power", f"{found['power_p99_ms']:.2f} ms")
+    table.add_row("99 of 100 fdatasync of this disk", f"{found['fdatasync_p99_ms']:.2f} ms")
     table.add_row("lists that knew the event", f"{found['own_writes_seen']:.2%}")
     table.add_row("server CPU of a list", f"{found['cpu_us_per_list']:.0f} us")
     table.add_row("the same, as many as it can", f"{found['cpu_us_per_list_at_most']:.0f} us")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import sqlite3
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -76,14 +77,20 @@ class Showing:
         self.waiting = Waiting(self._window, self._settle)
         self._strangers: dict[str, int] = {}  # who asked for a list that waits, and has done nothing so far
         self._table: SlateTable | None = None
+        self._refused: str | None = None
         self._last = self._shown = 0
         if (folder / FILE).exists():
             self._open()
 
-    def _open(self) -> SlateTable:
+    def _open(self) -> SlateTable | None:
+        """The table; None where the disk refuses it, which is tried again with a later list: the list goes on."""
         if self._table is None:
-            self._table = SlateTable(self._folder, Totals.__struct_fields__, self._settings.most_bytes)
-            self._last = self._table.last_id()
+            try:
+                self._table = SlateTable(self._folder, Totals.__struct_fields__, self._settings.most_bytes)
+            except sqlite3.Error as error:
+                self._refused = f"lists that were shown are not kept: {error}"
+                return None
+            self._last, self._refused = self._table.last_id(), None
         return self._table
 
     # -- as it happens -------------------------------------------------------------------------------------------------
@@ -93,6 +100,8 @@ class Showing:
         if self._settings.share < 1.0 and random.random() >= self._settings.share:
             return
         table, now = self._open(), query.time or 0.0
+        if table is None:
+            return
         if person < 0 and query.user is not None:
             person = self._strangers[query.user] = _stranger(query.user)
         self._last = max(self._last + 1, int(now * 1000) << _SPACING)
@@ -224,7 +233,7 @@ class Showing:
 
     @property
     def failure(self) -> str | None:
-        return self._table.failure if self._table is not None else None
+        return self._table.failure if self._table is not None else self._refused
 
     def close(self) -> None:
         if self._table is not None:

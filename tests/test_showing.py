@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from penchant.config import FILE
 from penchant.engine import Engine
 from penchant.errors import NotFound
 from penchant.pipeline.feedback import GRACE
+from penchant.storage.slates import SlateTable
 from penchant.types import Done
 from tests.conftest import NOW, OpenEngine, ask, circle, click, crash_image, names, temporary_folder
 
@@ -212,6 +214,19 @@ def test_the_settings_say_how_many_are_kept_and_what_belongs_to_them(open_engine
     later(engine)
     totals = engine.parts.showing.totals(24, NOW + 5000)[0][engine.parts.version.name, ""]
     assert (totals.items, totals.clicks, totals.conversions) == (2, 1, 1)
+
+
+def test_a_list_goes_on_where_the_disk_keeps_none(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*words: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(SlateTable, "__init__", refuse)
+        slate = tracked(engine)
+        assert (len(slate.items), slate.id) == (5, None)
+        assert "lists that were shown are not kept: database or disk is full" in engine.warnings
+    assert tracked(engine).id is not None
+    assert engine.warnings == []
 
 
 DEEDS = st.lists(
