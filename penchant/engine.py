@@ -18,8 +18,6 @@ After a crash, opening replays what the log holds beyond the newest snapshot, th
 
 from __future__ import annotations
 
-import logging
-import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -31,28 +29,21 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import allowing, ceilings, expressions, intake, kernels, listing, policies, records, seeding
+from penchant import allowing, ceilings, intake, kernels, listing, policies, questions, records, seeding
+from penchant.batches import Batch
 from penchant.clock import Clock
 from penchant.config import FILE, LIVE, changed, load_settings
-from penchant.errors import InvalidInput, NotFound, Unavailable
+from penchant.errors import InvalidInput, Unavailable
 from penchant.following import Follower, mark
 from penchant.models import versions
-from penchant.parts import Parts, Taken
+from penchant.parts import Parts
 from penchant.pipeline.events import check
 from penchant.pipeline.ranking import Ranked
-from penchant.storage.event_log import Logged, Outcome
-from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Refusal, Slate
+from penchant.snapshots import Snapshots
+from penchant.storage.event_log import Logged
+from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Slate
 
-_LONGEST = 1000
-_log = logging.getLogger("penchant")
-
-
-class Batch:
-    """Events on their way in: what was taken, what was refused, and, once written, what became of each."""
-
-    def __init__(self, events: list[Event], places: list[int], refused: list[Refusal]) -> None:
-        self.events, self.places, self.refused = events, places, refused
-        self.outcomes: list[Outcome] = []
+_HALF_DONE = "an event could not be applied: open the folder again, it is rebuilt"
 
 
 class Engine:
@@ -61,12 +52,8 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self.parts, self.lock, self._order = parts, parts.lock, threading.Lock()
         self._clock = Clock(parts.log.newest())
-        self._since_snapshot = self._taken = self._written = 0
-        self._writing = threading.Lock()
-        self._half_done = False
-        self._unwritten: str | None = None
+        self.snapshots = Snapshots(parts)
         self.tracks = False  # whether lists of the present moment count as shown, where the query does not say
-        self.snapshot_failures = 0
         self.heard: Callable[[Sequence[Logged]], None] = _say_nothing  # of events that another process wrote
         self._followers: list[Follower] = []
 
@@ -130,23 +117,21 @@ class Engine:
 
     def apply(self, batches: Sequence[Batch]) -> list[Receipt]:
         """State, counts and catalogue follow what was written; one receipt for each batch."""
-        logged = [one for batch in batches for one in batch.outcomes if isinstance(one, Logged)]
+        logged = [one for batch in batches for one in batch.logged]
         with self.lock:
-            if logged and logged[0].offset > self.parts.as_of + 1 and not self._half_done:
-                self.parts.catch_up(
-                    self._take
-                )  # something was written and its sender interrupted before it was applied
+            if logged and logged[0].offset > self.parts.as_of + 1 and not self.snapshots.half_done:
+                self.parts.catch_up(self._take)  # a sender was interrupted after its events were written
             late, erased = self._take([one for one in logged if one.offset > self.parts.as_of])
-            if self._since_snapshot >= self.parts.settings.snapshot_every or erased:
-                self._try_snapshot()
-            return [_receipt(batch, self.parts.as_of, late, erased) for batch in batches]
+            if self.snapshots.is_due or erased:
+                self.snapshots.attempt()
+            return [batch.receipt(self.parts.as_of, late, erased) for batch in batches]
 
     def _take(self, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Erased]]:
-        self._since_snapshot += len(logged)
+        self.snapshots.since += len(logged)
         try:
             return intake.take(self.parts, logged)
         except BaseException:
-            self._half_done = True  # Ctrl-C, say: what is half applied must never reach a snapshot
+            self.snapshots.half_done = True  # Ctrl-C, say: what is half applied must never reach a snapshot
             raise
 
     def follow(self) -> None:
@@ -158,8 +143,8 @@ class Engine:
                 for logged in self.parts.log.replay(self.parts.as_of, self.parts.log.end):
                     self._take(logged)
                     self.heard(logged)
-            if self._since_snapshot >= self.parts.settings.snapshot_every:
-                self._try_snapshot()
+            if self.snapshots.is_due:
+                self.snapshots.attempt()
 
     def take_over(self) -> bool:
         """Own the log that was followed, if the process that owned it is gone; whether this one owns it now.
@@ -183,7 +168,7 @@ class Engine:
         self.follow()
         queries = [self._checked(query) for query in queries]
         with self.lock:
-            people = [self._person(query.user) for query in queries]
+            people = [questions.person(self.parts, query.user) for query in queries]
             vectors = self.parts.vectors_of(people, queries)
             return [
                 listing.slate(self.parts, query, person, listing.for_person(self.parts, query, person, vector))
@@ -198,14 +183,13 @@ class Engine:
         """
         self.follow()
         asked = query.policy
-        if len(items) > _LONGEST:
-            raise InvalidInput(
-                f"more than {_LONGEST} items.", field="items", value=len(items), way_out="Rank them in parts."
-            )
+        if len(items) > questions.LONGEST:
+            what = f"more than {questions.LONGEST} items."
+            raise InvalidInput(what, field="items", value=len(items), way_out="Rank them in parts.")
         query = structs.replace(self._checked(structs.replace(query, limit=max(len(items), 1))), seen="allow")
         query.policy = policies.for_ranking(asked)
         with self.lock:
-            numbers = np.array([self._item(item) for item in items], np.int64)
+            numbers = np.array([questions.item(self.parts, item) for item in items], np.int64)
             person, vector = self._vector(query)
             ranked = listing.these(self.parts, query, person, vector, numbers)
             return listing.slate(self.parts, query, person, ranked, foretold=True)
@@ -235,8 +219,8 @@ class Engine:
         self.follow()
         query = self._checked(query or Query())
         with self.lock:
-            person = self._person(query.user)
-            ranked = listing.like_item(self.parts, query, person, self._item(item))
+            person = questions.person(self.parts, query.user)
+            ranked = listing.like_item(self.parts, query, person, questions.item(self.parts, item))
             return listing.slate(self.parts, query, person, ranked)
 
     def search(self, query: Query) -> Slate:
@@ -266,73 +250,25 @@ class Engine:
         person, vector = self._vector(query)
         return listing.for_person(self.parts, query, person, vector)
 
-    def _vector(self, query: Query) -> tuple[int, NDArray[np.float32]]:
-        """(number, f(x)) of who asks."""
-        person = self._person(query.user)
-        return person, self.parts.vectors_of([person], [query])[0]
-
     def _checked(self, query: Query) -> Query:
-        """The query with its clock filled in; from here on nothing reads another one."""
-        if not 1 <= query.limit <= _LONGEST:
-            raise InvalidInput(
-                f"must lie in 1..{_LONGEST}.", field="limit", value=query.limit, way_out=f"Ask for 1 to {_LONGEST}."
-            )
-        if query.time is not None and not math.isfinite(query.time):
-            raise InvalidInput("is no moment.", field="time", value=query.time, way_out="Send Unix seconds.")
-        if not isinstance(query.seen, str | None) and not 0 <= query.seen < math.inf:
-            raise InvalidInput(
-                "says nothing about what to hide.",
-                field="seen",
-                value=query.seen,
-                way_out="Send `ever`, `allow`, or seconds.",
-            )
-        if query.after is not None:
-            self._check_after(query.after)
-        if query.filter is not None:
-            expressions.parse(query.filter)  # what cannot be read is refused before anything waits
+        questions.check(self.parts, query)
         return self._completed(query)
 
     def _completed(self, query: Query) -> Query:
-        """With the moment and the policy of the settings, where the query does not say."""
-        if query.policy is not None:
-            policies.check(query.policy)
-        policy = policies.settled(query.policy, self.parts.settings.policy)
-        if query.time is None:
-            tracked = self.tracks if query.track is None else query.track
-            return structs.replace(query, time=self._clock.now(), policy=policy, track=tracked)
-        return query if policy is query.policy else structs.replace(query, policy=policy)
+        return questions.completed(self.parts, query, self._clock.now(), self.tracks)
 
-    def _check_after(self, after: int) -> None:
-        if after < 0:
-            raise InvalidInput(
-                "is no offset of a log.", field="after", value=after, way_out="Send the `as_of` of a receipt."
-            )
-        if after > self.parts.as_of:
-            raise Unavailable(
-                f"the log is taken in up to {self.parts.as_of} only.",
-                field="after",
-                value=after,
-                way_out="Ask again in a second, or without `after`; it is the `as_of` of a receipt from this log.",
-            )
-
-    def _person(self, name: str | None) -> int:
-        return self.parts.log.person(self.parts.log.people.get(name)) if name is not None else -1
-
-    def _item(self, name: str) -> int:
-        number = self.parts.log.items.get(name)
-        if not 0 <= number < self.parts.index.items or not self.parts.index.known[number]:
-            raise NotFound(
-                "no such item was sent.", field="item", value=name, way_out="Send the item first, or check its id."
-            )
-        return number
+    def _vector(self, query: Query) -> tuple[int, NDArray[np.float32]]:
+        """(number, f(x)) of who asks."""
+        person = questions.person(self.parts, query.user)
+        return person, self.parts.vectors_of([person], [query])[0]
 
     # -- the life of a folder ------------------------------------------------------------------------------------------
 
     @property
     def warnings(self) -> list[str]:
-        half_done = "an event could not be applied: open the folder again, it is rebuilt" if self._half_done else None
+        half_done = _HALF_DONE if self.snapshots.half_done else None
         texts, shown = self.parts.texts, self.parts.showing.failure
-        said = (texts.warning, texts.failure, half_done, self._unwritten, shown, self._clock.warning)
+        said = (texts.warning, texts.failure, half_done, self.snapshots.warning, shown, self._clock.warning)
         return [text for text in (*said, *(one.warning for one in self._followers)) if text]
 
     def wait_for_items(self, progress: Callable[[int], None] | None = None) -> None:
@@ -341,38 +277,7 @@ class Engine:
 
     def snapshot(self) -> None:
         """Write states and counts to disk, so that the next start replays only what comes after."""
-        with self.lock:
-            if self._half_done:
-                return
-            recounted, since = self.parts.recounted, self._since_snapshot
-            taken = self.parts.taken()
-            self._taken, self._since_snapshot = self._taken + 1, 0
-            number = self._taken
-        try:
-            self._write_snapshot(number, taken)
-        except BaseException:
-            self._since_snapshot += since
-            self.parts.recounted |= recounted
-            raise
-
-    def _write_snapshot(self, number: int, taken: Taken) -> None:
-        """Lists go on meanwhile. One that was taken before another that is written already is written no more."""
-        with self._writing:
-            if number > self._written:
-                self.parts.save(taken)
-                self._written = number
-
-    def _try_snapshot(self) -> None:
-        """The events are safe in the log: a snapshot that fails is a warning, not an answer to their sender."""
-        try:
-            self.snapshot()
-            self._unwritten = None
-        except OSError as error:
-            self.snapshot_failures += 1
-            self._unwritten = (
-                f"the last snapshot could not be written ({error}); the next start replays more of the log"
-            )
-            _log.warning(self._unwritten)
+        self.snapshots.write()
 
     # -- versions of the model -----------------------------------------------------------------------------------------
 
@@ -391,7 +296,7 @@ class Engine:
         """
         if not self.parts.use_current():
             return False
-        self._try_snapshot()  # or the next start would go over once more
+        self.snapshots.attempt()  # or the next start would go over once more
         return True
 
     # -- settings ------------------------------------------------------------------------------------------------------
@@ -414,7 +319,7 @@ class Engine:
         names = changed(before, wanted)
         live = {name: getattr(wanted, name) for name in names if name in LIVE}
         if live and self.parts.use_settings(structs.replace(before, **live)):
-            self._try_snapshot()
+            self.snapshots.attempt()
         for name in names:
             if name not in LIVE:
                 told = f"stays {getattr(before, name)!r} until the next start."
@@ -426,7 +331,7 @@ class Engine:
         """Forget everything derived and build it again from the log."""
         with self.lock:
             self.parts.reset()
-            self._half_done = False
+            self.snapshots.half_done = False
             self.parts.catch_up(self._take)
 
     def close(self) -> None:
@@ -434,8 +339,7 @@ class Engine:
             follower.close()
         self.parts.texts.close()
         try:
-            if self._since_snapshot or self.parts.recounted:
-                self.snapshot()
+            self.snapshots.finish()
         finally:
             self.parts.close()
 
@@ -450,20 +354,3 @@ class Engine:
 
 def _say_nothing(logged: Sequence[Logged]) -> None:
     """Where nobody listens."""
-
-
-def _receipt(batch: Batch, as_of: int, late: set[int], erased: dict[int, Erased]) -> Receipt:
-    receipt = Receipt(accepted=0, as_of=as_of, refused=list(batch.refused))
-    for place, event, outcome in zip(batch.places, batch.events, batch.outcomes, strict=True):
-        if isinstance(outcome, Logged):
-            receipt.accepted += 1
-            receipt.ids.append(event.id or "")
-            if outcome.offset in late:
-                receipt.late.append(event.id or "")
-            if outcome.offset in erased:
-                receipt.erased.append(erased[outcome.offset])
-        elif outcome == "duplicate":
-            receipt.duplicates.append(event.id or "")
-        else:
-            receipt.refused.append(intake.refusal(place, event, outcome))
-    return receipt

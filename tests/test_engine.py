@@ -277,7 +277,7 @@ def test_a_start_replays_only_what_the_snapshot_lacks(open_engine: OpenEngine, t
     image = crash_image(tmp_path / "data", tmp_path / "image")
     assert [path.name for path in (image / "snapshots").iterdir()] == [f"{22:016d}.npz"]
     again = open_engine("image")
-    assert (again._since_snapshot, outputs(again)) == (10, before)
+    assert (again.snapshots.since, outputs(again)) == (10, before)
 
 
 def test_what_is_derived_can_be_deleted(open_engine: OpenEngine, tmp_path: Path) -> None:

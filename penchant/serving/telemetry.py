@@ -131,7 +131,7 @@ def _of_folder(engine: Engine) -> Iterator[Metric]:
     if moment is not None:
         yield _gauge("penchant_snapshot_age_seconds", "Since the newest snapshot was written", time.time() - moment)
     failures = CounterMetricFamily("penchant_snapshot_failures", "Snapshots that could not be written")
-    failures.add_metric((), engine.snapshot_failures)
+    failures.add_metric((), engine.snapshots.failures)
     yield failures
 
 

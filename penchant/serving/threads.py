@@ -26,7 +26,8 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from penchant.engine import Batch, Engine
+from penchant.batches import Batch
+from penchant.engine import Engine
 from penchant.errors import Overloaded, PenchantError, Unavailable
 from penchant.serving.listening import Listeners, touched
 from penchant.serving.measures import Measures

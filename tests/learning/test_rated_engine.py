@@ -257,7 +257,7 @@ def test_a_folder_opened_again_says_the_same(opened: Callable[..., Engine], tmp_
     if how == "closed":
         engine.close()
         again = opened()
-        assert again._since_snapshot == 0
+        assert again.snapshots.since == 0
     else:
         crash_image(tmp_path / "data", tmp_path / "image")
         again = opened("image")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from penchant import Condition, Event, Query, Unavailable
-from penchant.engine import Batch, Engine
+from penchant.batches import Batch
+from penchant.engine import Engine
 from penchant.errors import InvalidInput, NotFound, Overloaded
 from penchant.serving import threads as module
 from penchant.serving.threads import Threads
