@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from penchant import intake
-from penchant.storage.event_log import Logged, Outcome
+from penchant.storage.event_log import Outcome
+from penchant.storage.log_reading import Logged
 from penchant.types import Erased, Event, Receipt, Refusal
 
 

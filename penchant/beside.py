@@ -20,8 +20,9 @@ from penchant.models.versions import INDEX, STATES
 from penchant.pipeline.state import KEPT, UserStates
 from penchant.pipeline.words import Words
 from penchant.storage.catalogue import Catalogue, Row
-from penchant.storage.event_log import EventLog, History, as_history
+from penchant.storage.event_log import EventLog
 from penchant.storage.item_index import Built, ItemIndex
+from penchant.storage.log_reading import History, as_history
 from penchant.storage.state_store import StateStore, read_arrays
 
 Floats = NDArray[np.float32]

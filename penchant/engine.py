@@ -40,7 +40,7 @@ from penchant.parts import Parts
 from penchant.pipeline.events import check
 from penchant.pipeline.ranking import Ranked
 from penchant.snapshots import Snapshots
-from penchant.storage.event_log import Logged
+from penchant.storage.log_reading import Logged
 from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Slate
 
 _HALF_DONE = "an event could not be applied: open the folder again, it is rebuilt"

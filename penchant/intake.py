@@ -23,7 +23,7 @@ from penchant.models import versions
 from penchant.parts import Parts
 from penchant.pipeline.state import KEPT, Interactions
 from penchant.storage.counts import Met
-from penchant.storage.event_log import History, Logged
+from penchant.storage.log_reading import History, Logged
 from penchant.storage.patches import merged
 from penchant.types import Erased, Event, Refusal
 

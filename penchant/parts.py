@@ -37,8 +37,9 @@ from penchant.showing import Showing
 from penchant.storage.catalogue import Catalogue, Row
 from penchant.storage.contexts import Contexts
 from penchant.storage.counts import Counts, Met
-from penchant.storage.event_log import EventLog, History, Logged, only_process
+from penchant.storage.event_log import EventLog, only_process
 from penchant.storage.item_index import ItemIndex
+from penchant.storage.log_reading import History, Logged
 from penchant.storage.patches import patched
 from penchant.storage.state_store import StateStore, drop_snapshots, read_snapshot, write_snapshot
 from penchant.types import Query

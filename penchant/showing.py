@@ -24,7 +24,8 @@ from penchant import kernels
 from penchant.config import Settings
 from penchant.errors import NotFound
 from penchant.pipeline.feedback import HOUR, Judge, Shown, Totals, Waiting
-from penchant.storage.event_log import EventLog, History
+from penchant.storage.event_log import EventLog
+from penchant.storage.log_reading import History
 from penchant.storage.slates import FILE, Kept, Settled, SlateTable
 from penchant.types import Candidate, Done, Feedback, Query, Slate, Sponsorship
 

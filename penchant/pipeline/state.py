@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from penchant import kernels
 from penchant.kernels import MOVE, STEPPED
 from penchant.models.runtime import LastEvents, Version
-from penchant.storage.event_log import EventLog, History
+from penchant.storage.event_log import EventLog
 from penchant.storage.item_index import ItemIndex
+from penchant.storage.log_reading import History
 from penchant.storage.state_store import OTHER_VERSION, StateStore
 
 Floats = NDArray[np.float32]

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from penchant.errors import Overloaded, Unavailable
-from penchant.storage.event_log import EventLog, Logged
+from penchant.storage.event_log import EventLog
+from penchant.storage.log_reading import Logged
 
 MOST = 1_000
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits

@@ -5,7 +5,8 @@ ids are hashed to 16 bytes and looked up in one small table per day of arrival, 
 random id must touch small; a finished file import is remembered by the file's hash and row, at no cost per row.
 People, items and actions are integers from here on. WAL checkpoints run on a second connection, off the path.
 
-What it does not know: what an event means. It refuses nothing but a repeated id; checking is `pipeline.events`.
+What it does not know: what an event means. It refuses nothing but a repeated id; checking is `pipeline.events`. How it
+is read stands in `storage.log_reading`.
 
 Durability: `process` is WAL with synchronous=NORMAL (an acknowledged event survives kill -9, since the write has
 reached the kernel), `power` is synchronous=FULL (the commit waits for the disk).
@@ -19,27 +20,29 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Literal, TextIO
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from penchant.errors import Corrupt, NotFound, Unavailable
 from penchant.storage.checkpoints import TIMEOUT, Checkpoints
 from penchant.storage.contexts import Contexts
+from penchant.storage.log_reading import (
+    ABOUT_THE_LOG,
+    INTERACTION,
+    KIND,
+    Logged,
+    LogReading,
+    as_history,
+)
 from penchant.storage.names import Names
-from penchant.types import KINDS, Event, Kind
+from penchant.types import Event
 
 FORMAT = 1
 DEDUPLICATION_DAYS = 7
 _DAY = 86_400.0
-_KIND = {kind: number for number, kind in enumerate(KINDS)}
-_INTERACTION = _KIND["interaction"]
-_EVENTS = "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
-_ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure")
 _PAGE_BYTES = 1024  # ids and people are random: a commit rewrites a page for each, so pages are small
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -54,45 +57,10 @@ CREATE TABLE IF NOT EXISTS imports (file BLOB PRIMARY KEY, rows INTEGER NOT NULL
 """
 
 
-class History(NamedTuple):
-    """Interactions of one person in log order, as arrays [n]; retracted ones left out; ``item`` -1: words alone.
-
-    ``words``: 1 where the event may hold words (the log has more of it than the columns). ``contexts``: bits of what
-    the settings declare of the context (`storage.contexts`).
-    """
-
-    offset: NDArray[np.int64]
-    item: NDArray[np.int64]
-    words: NDArray[np.uint8]
-    action: NDArray[np.uint8]
-    value: NDArray[np.float32]
-    time: NDArray[np.float64]
-    contexts: NDArray[np.int64]
-
-
-class Logged(NamedTuple):
-    """An event with its place in the log and its numbers; -1 stands for none.
-
-    ``target``: the offset that a retraction retracts, the session's number of an alias.
-    ``erased``: what an erasure took out, so that the counts can give it back, and ``name``: whose; after a restart both
-    are gone.
-    """
-
-    offset: int
-    person: int
-    item: int
-    action: int
-    event: Event
-    target: int = 0
-    erased: History | None = None
-    events: int = 0
-    name: str | None = None
-
-
 Outcome = Logged | Literal["duplicate", "unknown target", "session taken"]
 
 
-class EventLog:
+class EventLog(LogReading):
     """See the module. One process at a time holds a log; a second is refused with Unavailable.
 
     ``read_only``: for a second program that reads what the first one writes; `end` is where the log stood when opened.
@@ -105,9 +73,7 @@ class EventLog:
         read_only: bool = False,
         contexts: Contexts | None = None,
     ) -> None:
-        self.path, self.contexts = folder / "events.db", contexts or Contexts({})
-        self._reader = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        super().__init__(folder / "events.db", contexts or Contexts({}))
         self._mutex = threading.Lock()
         if read_only:
             self._open_to_read()
@@ -183,7 +149,7 @@ class EventLog:
 
     def _amended_after(self, offset: int) -> int:
         """Offset of the newest retraction, alias or erasure after one; 0: there is none."""
-        kinds = ", ".join(str(_KIND[kind]) for kind in _ABOUT_THE_LOG)
+        kinds = ", ".join(str(KIND[kind]) for kind in ABOUT_THE_LOG)
         newest = f"SELECT coalesce(max(offset), 0) FROM events WHERE offset > ? AND kind IN ({kinds})"
         return int(self._write.execute(newest, (offset,)).fetchone()[0])
 
@@ -245,7 +211,7 @@ class EventLog:
             if deduplicate and hashes[place] in known:
                 outcomes.append("duplicate")
                 continue
-            if event.kind in _ABOUT_THE_LOG:
+            if event.kind in ABOUT_THE_LOG:
                 self._flush(rows, ids)
                 outcome = self._about_the_log(event)
             else:
@@ -256,7 +222,7 @@ class EventLog:
             if deduplicate and event.kind == "erasure":
                 known = self._known(hashes)  # what was erased may be sent again
             event = outcome.event  # without the name, if it was an erasure
-            rows.append((*outcome[:4], _KIND[event.kind], event.value, event.time, event.id, _rest(event)))
+            rows.append((*outcome[:4], KIND[event.kind], event.value, event.time, event.id, _rest(event)))
             if deduplicate:
                 known.add(hashes[place])
                 ids.append((hashes[place], outcome.offset))
@@ -311,14 +277,14 @@ class EventLog:
         for table in self._days.values():
             row = self._write.execute(
                 f"SELECT e.offset, e.person FROM {table} d JOIN events e ON e.offset = d.offset"
-                f" WHERE d.hash = ? AND e.kind = {_INTERACTION}",
+                f" WHERE d.hash = ? AND e.kind = {INTERACTION}",
                 (digest,),
             ).fetchone()
             if row:
                 return int(row[0]), int(row[1])
         for number in self.joined(person):
             row = self._write.execute(
-                f"SELECT offset FROM events WHERE person = ? AND id = ? AND kind = {_INTERACTION}", (number, event_id)
+                f"SELECT offset FROM events WHERE person = ? AND id = ? AND kind = {INTERACTION}", (number, event_id)
             ).fetchone()
             if row:
                 return int(row[0]), number
@@ -361,132 +327,9 @@ class EventLog:
             self._sessions.pop(number, None)
         return Logged(self.end, person, -1, -1, blank, erased=erased, events=len(ids), name=event.user)
 
-    def person(self, number: int, upto: int = 2**62) -> int:
-        """Whom a number stands for: itself, or the person whose session it was known to be at that offset."""
-        while (owner := self._alias.get(number)) is not None and owner[1] <= upto:
-            number = owner[0]
-        return number
-
-    def joined(self, person: int, upto: int = 2**62) -> list[int]:
-        """The numbers that are one person at that offset: itself, its sessions, and theirs."""
-        numbers = [person]
-        for number in numbers:
-            numbers += [s for s in self._sessions.get(number, ()) if self._alias[s][1] <= upto]
-        return numbers
-
-    # -- reading ---------------------------------------------------------------------------------------------------
-
-    def history(self, people: Sequence[int], upto: int, last: int = -1) -> History:
-        """The ``last`` interactions of the people (one person's numbers) up to an offset, in log order."""
-        return self._history(self._read(), people, upto, last)
-
-    def _history(self, connection: sqlite3.Connection, people: Sequence[int], upto: int, last: int = -1) -> History:
-        rows = connection.execute(
-            "SELECT offset, item, rest, action, value, time FROM events"
-            f" WHERE person IN ({','.join('?' * len(people))}) AND offset <= ? AND kind = {_INTERACTION}"
-            " AND NOT EXISTS (SELECT 1 FROM retracted r WHERE r.offset = events.offset AND r.by <= ?)"
-            " ORDER BY offset DESC LIMIT ?",
-            (*people, upto, upto, last),
-        ).fetchall()
-        return self._as_history(rows[::-1])
-
-    def _as_history(self, rows: Sequence[Sequence[Any]]) -> History:
-        """Rows (offset, item, rest, action, value, time, ...)."""
-        return as_history([(*row[:2], row[2] is not None, *row[3:6], self._context_of(row[2])) for row in rows])
-
-    def _context_of(self, rest: bytes | None) -> int:
-        return self.contexts.bits(_decode(rest).context) if rest is not None and self.contexts.names else 0
-
-    def replay(
-        self, after: int = 0, upto: int | None = None, batch: int = 4096, kind: Kind | None = None
-    ) -> Iterator[list[Logged]]:
-        """Everything that was logged, or all of a kind, in offset order, in batches; later appends are met too."""
-        only = f" AND kind = {_KIND[kind]}" if kind else ""
-        while upto is None or after < upto:
-            rows = (
-                self._read()
-                .execute(
-                    f"{_EVENTS} WHERE offset > ? AND offset <= ?{only} ORDER BY offset LIMIT ?",
-                    (after, upto if upto is not None else 2**62, batch),
-                )
-                .fetchall()
-            )
-            if not rows:
-                return
-            yield [self._event(row) for row in rows]
-            after = rows[-1][0]
-
-    def interactions(self, after: int, upto: int, batch: int = 8192) -> Iterator[tuple[NDArray[np.int64], History]]:
-        """Interactions of everybody as they stood at ``upto``, in log order: (people, events); to rebuild counts.
-
-        A batch is small since making arrays of it holds the interpreter, and with it every answer.
-        """
-        while after < upto:
-            rows = (
-                self._read()
-                .execute(
-                    "SELECT offset, item, rest, action, value, time, person FROM events"
-                    f" WHERE offset > ? AND offset <= ? AND kind = {_INTERACTION}"
-                    " AND offset NOT IN (SELECT offset FROM retracted WHERE by <= ?)"
-                    " ORDER BY offset LIMIT ?",
-                    (after, upto, upto, batch),
-                )
-                .fetchall()
-            )
-            if not rows:
-                return
-            people = np.array([self.person(row[6], upto) for row in rows], np.int64)
-            yield people, self._as_history(rows)
-            after = rows[-1][0]
-
-    def retracted(self) -> frozenset[int]:
-        """Offsets of interactions that did not happen after all."""
-        return frozenset(row[0] for row in self._read().execute("SELECT offset FROM retracted"))
-
-    def amended_between(self, after: int, upto: int) -> set[int]:
-        """People whose histories were changed by a retraction, an alias or an erasure after an offset."""
-        found = self._read().execute(
-            "SELECT person FROM events WHERE offset > ? AND offset <= ? AND kind IN (?, ?, ?)"
-            " UNION SELECT session FROM aliases WHERE by > ? AND by <= ?",
-            (after, upto, *(_KIND[kind] for kind in _ABOUT_THE_LOG), after, upto),
-        )
-        return {int(row[0]) for row in found.fetchall() if row[0] >= 0}
-
-    def erased_after(self, offset: int) -> bool:
-        """Whether somebody was erased after an offset."""
-        row = self._read().execute(
-            "SELECT EXISTS (SELECT 1 FROM events WHERE offset > ? AND kind = ?)", (offset, _KIND["erasure"])
-        )
-        return bool(row.fetchone()[0])
-
-    def newest(self) -> float:
-        """The time of the event that was logged last; 0 where there is none."""
-        row = self._read().execute("SELECT time FROM events ORDER BY offset DESC LIMIT 1").fetchone()
-        return float(row[0]) if row else 0.0
-
-    def words(self, offset: int) -> str | None:
-        """The words of an interaction."""
-        row = self._read().execute("SELECT rest FROM events WHERE offset = ?", (offset,)).fetchone()
-        return _decode(row[0]).words if row and row[0] else None
-
     def rows_imported(self, file_hash: bytes) -> int:
         row = self._write.execute("SELECT rows FROM imports WHERE file = ?", (file_hash,)).fetchone()
         return int(row[0]) if row else 0
-
-    def _event(self, row: tuple[int, int, int, int, int, float | None, float, str, bytes | None]) -> Logged:
-        offset, person, item, action, kind, value, when, event_id, rest = row
-        event = _decode(rest) if rest else Event()
-        event.kind, event.id, event.time, event.value = KINDS[kind], event_id, when, value
-        event.user = self.people.name(person) if person >= 0 else None
-        event.item = self.items.name(item) if item >= 0 else None
-        event.action = self.actions.name(action) if action >= 0 else None
-        target = 0
-        if event.kind == "retraction":
-            found = self._read().execute("SELECT offset FROM retracted WHERE by = ?", (offset,)).fetchone()
-            target = found[0] if found else 0
-        elif event.kind == "alias":
-            target = self.people.get(event.session or "")
-        return Logged(offset, person, item, action, event, target)
 
     # -- house keeping -----------------------------------------------------------------------------------------------
 
@@ -513,16 +356,6 @@ class EventLog:
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")
-        return connection
-
-    def _read(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._reader, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
-            connection.execute("PRAGMA query_only=ON")
-            connection.execute("PRAGMA cache_size=-32768")
-            self._reader.connection = connection
-            self._readers.append(connection)
         return connection
 
     def _open_schema(self) -> None:
@@ -570,20 +403,6 @@ class EventLog:
             self._checkpoints.give_back()
 
 
-def as_history(rows: Sequence[Sequence[Any]]) -> History:
-    """Rows (offset, item, words, action, value, time, contexts) as arrays; a missing value is NaN."""
-    offset, item, words, action, value, when, contexts = zip(*rows, strict=True) if rows else ((),) * 7
-    return History(
-        np.array(offset, np.int64),
-        np.array(item, np.int64),
-        np.array(words, np.uint8),
-        np.array(action, np.uint8),
-        np.array([np.nan if v is None else v for v in value], np.float32),
-        np.array(when, np.float64),
-        np.array(contexts, np.int64),
-    )
-
-
 def only_process(folder: Path) -> TextIO:
     """Hold a folder for this process, until the file is closed. Raises Unavailable when another one holds it."""
     handle = open(folder / "lock", "a+", encoding="ascii")  # noqa: SIM115 (held for the life of the log)
@@ -610,7 +429,6 @@ def _hash(event_id: str | None) -> bytes:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Event)
 
 
 def _rest(event: Event) -> bytes | None:
@@ -627,7 +445,3 @@ def _rest(event: Event) -> bytes | None:
         "value": None,
     }
     return _encoder.encode(msgspec.structs.replace(event, **columns))
-
-
-def _decode(rest: bytes) -> Event:
-    return _decoder.decode(rest)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from msgspec import structs
 
-from penchant.storage.event_log import Logged
+from penchant.storage.log_reading import Logged
 from penchant.types import Event
 
 

@@ -19,7 +19,8 @@ from penchant import Event
 from penchant.errors import Corrupt, Unavailable
 from penchant.storage import event_log
 from penchant.storage.checkpoints import checkpoint
-from penchant.storage.event_log import EventLog, Logged
+from penchant.storage.event_log import EventLog
+from penchant.storage.log_reading import Logged
 from tests.conftest import NOW, click, temporary_folder
 
 OpenLog = Callable[..., EventLog]

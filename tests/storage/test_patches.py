@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.storage.event_log import Logged
+from penchant.storage.log_reading import Logged
 from penchant.storage.patches import merged, patched, whole
 from penchant.types import Event
 

@@ -26,7 +26,8 @@ from penchant.models.text_encoder import TextEncoder, load_encoder
 from penchant.parts import NO_ENCODER
 from penchant.pipeline.items import render
 from penchant.serving.importers import Part, Refused, read
-from penchant.storage.event_log import EventLog, Logged
+from penchant.storage.event_log import EventLog
+from penchant.storage.log_reading import Logged
 from penchant.storage.names import Names
 from penchant.storage.patches import whole
 from penchant.types import Event
