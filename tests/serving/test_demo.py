@@ -40,7 +40,7 @@ def penchant(*words: str, folder: Path, before: Path | None = None) -> subproces
     command = [sys.executable, "-m", "penchant.serving.cli", *words]
     paths = [str(before or ""), os.environ.get("PYTHONPATH", "")]
     about = os.environ | {"COLUMNS": "100", "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    return subprocess.run(command, cwd=folder, env=about, capture_output=True, text=True, check=False, timeout=180)
+    return subprocess.run(command, cwd=folder, env=about, capture_output=True, text=True, check=False, timeout=400)
 
 
 def lists(told: str) -> list[list[str]]:
