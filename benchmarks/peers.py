@@ -129,7 +129,7 @@ def main() -> None:
         found = ours(split, folder, share) | theirs(names, task, folder, share)
     row = compared(found, task)
     Console().print(shown(found, row))
-    if share == 1 and len(names) == len(PEERS) and "trained" in found:
+    if share == 1 and len(names) == len(PEERS) and "ndcg10_trained" in row:
         write_row("peers", data="MovieLens-1M", seeds=1, figures=row, protocol=PROTOCOL)
     else:
         print(json.dumps({key: round(value, 5) for key, value in row.items()}))
