@@ -129,10 +129,15 @@ def main() -> None:
         found = ours(split, folder, share) | theirs(names, task, folder, share)
     row = compared(found, task)
     Console().print(shown(found, row))
-    if share == 1 and len(names) == len(PEERS) and "ndcg10_trained" in row:
+    if is_whole(names, share, row):
         write_row("peers", data="MovieLens-1M", seeds=1, figures=row, protocol=PROTOCOL)
     else:
         print(json.dumps({key: round(value, 5) for key, value in row.items()}))
+
+
+def is_whole(names: list[str], share: float, row: Mapping[str, float]) -> bool:
+    """Whether a run was of everybody, with every peer and ours trained, so that its row is to be kept."""
+    return share == 1 and set(names) == set(PEERS) and "ndcg10_trained" in row
 
 
 def check(names: list[str]) -> None:

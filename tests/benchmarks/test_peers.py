@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 from benchmarks.foreign.ease import ease, weights
 from benchmarks.foreign.task import Fitted, Task, places, ranked
 from benchmarks.movielens import Split
-from benchmarks.peers import Found, ahead, compared, gained, grid, keep, kept, of_people, task_of
+from benchmarks.peers import PEERS, Found, ahead, compared, gained, grid, is_whole, keep, kept, of_people, task_of
 from penchant.types import Event
 
 
@@ -115,6 +115,11 @@ def test_a_row_compares_ours_with_every_peer_and_joins_the_seeds() -> None:
     assert (row["ndcg10_v0"], row["ndcg10_trained"], row["ndcg10_ease"]) == (1.0, 0.25, 0.5)
     assert (row["ahead_v0_ease"], row["ahead_trained_ease"]) == (0.5, -0.25)
     assert (row["fit_s_trained"], row["rss_mb_ease"], row["known"]) == (3.0, 10.0, 1.0)
+    assert is_whole(list(PEERS), 1, row)
+    assert not is_whole(["ease"], 1, row)
+    assert not is_whole(list(PEERS), 0.5, row)
+    untrained = compared({name: found[name] for name in ("v0", "ease")}, it)
+    assert not is_whole(list(PEERS), 1, untrained)
 
 
 def test_answers_to_other_questions_are_refused() -> None:
