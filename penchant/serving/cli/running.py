@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from penchant.engine import Engine
 
 Preset = Literal["shop", "news", "video"]
+Open = Annotated[
+    bool, typer.Option("--open", help="Ask for no key on any address, in a network that is trusted. docs/keys.md")
+]
 _TABLES = "# Weights: "  # where the tables of a preset begin
 _HEAD = """\
 # Penchant settings. What stands here behind a # is the default: remove the # to change it.
@@ -68,9 +71,7 @@ def serve(
         Literal["process", "power"] | None,
         typer.Option(help="An acknowledged event survives kill -9 (process, the default) or also the loss of power."),
     ] = None,
-    open: Annotated[
-        bool, typer.Option("--open", help="Ask for no key on any address, in a network that is trusted. docs/keys.md")
-    ] = False,
+    open: Open = False,
 ) -> None:
     """Answer over HTTP, until Ctrl-C."""
     from penchant.config import load_settings
@@ -89,6 +90,7 @@ def follow(
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on. Left out: 127.0.0.1.")] = None,
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 7462,
+    open: Open = False,
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Own DATA, and take events, as soon as its process is gone.")
     ] = False,
@@ -100,13 +102,14 @@ def follow(
     from penchant.config import load_settings
     from penchant.serving import server
 
-    settings = load_settings(leader, host=host, port=port)
+    settings = load_settings(leader, host=host, port=port, open=open or None)
     server.serve(
         own or leader / "followers" / str(port),
         leader=server.Leader(leader, take_over),
         announce=_announcing(f"Following [bold]{escape(str(leader))}[/bold]", settings),
         host=host,
         port=port,
+        open=open or None,
     )
 
 
