@@ -136,14 +136,16 @@ class EventLog(LogReading):
         """
         if self._last() == self.end:
             return False
-        self._write.execute("BEGIN")
-        end, amended = self._last(), self._amended_after(self.end)
-        if amended:
-            self._load_aliases()
-            self.people.forget_with()  # before a name is met again under another number
-        for names in (self.people, self.items, self.actions):
-            names.read_on()
-        self._write.execute("COMMIT")
+        self._write.execute("BEGIN")  # all of one moment
+        try:
+            end, amended = self._last(), self._amended_after(self.end)
+            if amended:
+                self._load_aliases()
+                self.people.forget_with()  # before a name is met again under another number
+            for names in (self.people, self.items, self.actions):
+                names.read_on()
+        finally:
+            self._write.execute("COMMIT")
         self.end, self.amended = end, amended or self.amended
         return True
 
