@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penchant import expressions, policies
 from penchant.errors import InvalidInput
 from penchant.parts import Parts
-from penchant.types import Query
+from penchant.types import Policy, Query
 
 _LOOKED_AT = 100  # items, for the names of fields
 
@@ -57,9 +57,9 @@ def notes(parts: Parts, query: Query) -> list[str]:
     return [f"{what}; there are {', '.join(there) or 'none'}." for what in missing]
 
 
-def unread(parts: Parts, query: Query) -> set[str]:
-    """Fields that the query's rule and policy read and that none has read so far. Raises InvalidInput."""
-    return parts.filters.unread(_of_rule(query) | policies.fields(query.policy))
+def unread(parts: Parts, query: Query, policy: Policy | None) -> set[str]:
+    """Fields that the query's rule and a policy read and that none has read so far. Raises InvalidInput."""
+    return parts.filters.unread(_of_rule(query) | policies.fields(policy))
 
 
 def _of_rule(query: Query) -> frozenset[str]:

@@ -50,9 +50,10 @@ def added(parts: Parts, query: Query, person: int, allowed: Bytes, vector: Float
     bids = policy.sponsored.bids if policy.sponsored is not None else ()
     found = [_numbers(parts, (pin.item for pin in policy.pins or ())), _numbers(parts, bids)]
     found.append(_former(parts, query, person, policy))
-    if vector is not None:
-        masks = _masks(parts, query, person, policy)
-        found += [parts.retrieval.within(mask & allowed if len(allowed) else mask, vector) for mask in masks]
+    for promotion in policy.promotions or ():
+        if vector is not None and (promotion.boost > 0.0 or promotion.at_least):
+            mask = allowing.true(parts, query, person, promotion.filter)
+            found.append(parts.retrieval.within(mask & allowed if len(allowed) else mask, vector))
     return np.concatenate(found)
 
 

@@ -208,7 +208,7 @@ class Engine:
 
     def unread(self, query: Query) -> set[str]:
         """Fields that the query's rule and policy read and that none has read so far. Raises InvalidInput."""
-        return allowing.unread(self.parts, self._completed(query))
+        return allowing.unread(self.parts, query, questions.policy_of(self.parts, query))
 
     def read_fields(self, names: Iterable[str]) -> None:
         """Read these fields of all items for rules, while lists go on: who asks without this has all others wait."""
@@ -236,8 +236,7 @@ class Engine:
 
     def slate(self, id: str) -> Feedback:
         """A list that was shown, as it was, with what was done about it since. Raises NotFound."""
-        with self.lock:
-            return self.parts.showing.find(id)
+        return self.parts.showing.find(id)
 
     def _restore_shown(self) -> None:
         """Lists whose window has not passed wait on; what was done about them is in the log."""
@@ -252,9 +251,6 @@ class Engine:
 
     def _checked(self, query: Query) -> Query:
         questions.check(self.parts, query)
-        return self._completed(query)
-
-    def _completed(self, query: Query) -> Query:
         return questions.completed(self.parts, query, self._clock.now(), self.tracks)
 
     def _vector(self, query: Query) -> tuple[int, NDArray[np.float32]]:

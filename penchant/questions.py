@@ -12,7 +12,7 @@ from msgspec import structs
 from penchant import expressions, policies
 from penchant.errors import InvalidInput, NotFound, Unavailable
 from penchant.parts import Parts
-from penchant.types import Query
+from penchant.types import Policy, Query
 
 LONGEST = 1000
 
@@ -38,13 +38,18 @@ def completed(parts: Parts, query: Query, now: float, tracks: bool) -> Query:
 
     ``tracks``: whether lists of the present moment count as shown, where the query does not say.
     """
-    if query.policy is not None:
-        policies.check(query.policy)
-    policy = policies.settled(query.policy, parts.settings.policy)
+    policy = policy_of(parts, query)
     if query.time is None:
         tracked = tracks if query.track is None else query.track
         return structs.replace(query, time=now, policy=policy, track=tracked)
     return query if policy is query.policy else structs.replace(query, policy=policy)
+
+
+def policy_of(parts: Parts, query: Query) -> Policy | None:
+    """The query's policy, completed by the settings. Raises InvalidInput for one that makes no sense."""
+    if query.policy is not None:
+        policies.check(query.policy)
+    return policies.settled(query.policy, parts.settings.policy)
 
 
 def person(parts: Parts, name: str | None) -> int:

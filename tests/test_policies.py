@@ -106,6 +106,8 @@ def test_what_no_source_finds_is_found_for_a_pin_a_promotion_or_a_bid(open_engin
     assert far not in {one.item for one in ask(engine, "ann", limit=1000).items}
     assert names(listed(engine, pins=(Pin(far, 1),)))[0] == far
     assert names(listed(engine, promotions=(Promotion(filter=rule, at_least=1),)))[-1] == "i451"
+    buried = listed(engine, more={"explain_removed": True}, promotions=(Promotion(filter=rule, boost=-1.0),))
+    assert buried.retrieved == ask(engine, "ann", limit=6).retrieved  # what is pushed down is not looked for
     sponsored = Auction(slots=(3,), bids={far: 1.0, "i451": 0.5})
     slate = listed(engine, sponsored=sponsored)
     assert names(slate)[2] == far
