@@ -84,7 +84,7 @@ class Parts:
         self.rates = np.array([name in settings.ratings for name in actions] + [False] * 256)[:256]
         self.weights = np.array([*actions.values(), *[0.0] * 256], np.float32)[:256]
         self.positive = (self.weights > 0).view(np.uint8)
-        self.showing = Showing(folder, settings, self.log, self.weights.tolist())
+        self.showing = Showing(folder, settings, self.log, self.weights.tolist(), self.lock)
         self.texts = ItemTexts(self.encoder, self.catalogue, self.place)
         self.words = Words(self.encoder, self.version, self.log.words, self._failed)
         self.filters, self.lists = Filters(self.catalogue.rows), Lists()

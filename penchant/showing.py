@@ -2,14 +2,18 @@
 
 `Showing` is wired into the parts; an engine shows (`show`), and `intake` says what was done. What waits for its window
 to pass is in memory and is found again after a crash: the lists from their table, and what was done from the log.
+
+Notable: what a disk refuses to keep costs no list and no event; it is a warning, and is tried again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 import re
 import sqlite3
+import threading
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -33,6 +37,8 @@ _DAY = 86_400.0
 _SPACING = 20  # bits of an id below its millisecond: ids grow by at least one, whatever the clock does
 _DROP_EVERY = 1000  # lists
 _NOBODY = -1  # asks without a name
+_AGAIN = 10.0  # seconds until a table that was refused is tried again
+_log = logging.getLogger("penchant")
 _ID = re.compile("[0-7][0-9a-f]{15}")
 
 Longs = NDArray[np.int64]
@@ -67,10 +73,16 @@ class Packed(Struct, array_like=True):
 
 
 class Showing:
-    """What is shown from now on, and what is still waited for. Under the lock of the parts, but for `find`."""
+    """What is shown from now on, and what is still waited for.
 
-    def __init__(self, folder: Path, settings: Settings, log: EventLog, weights: Sequence[float]) -> None:
-        self._folder, self._log, self._settings = folder, log, settings.slates
+    All of it is called under ``lock``, which is that of the parts, but for `find`, `totals` and `failure`: these read
+    the table, and take it only for what waits, so that lists do not wait for who looks back.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Settings, log: EventLog, weights: Sequence[float], lock: threading.RLock
+    ) -> None:
+        self._folder, self._log, self._settings, self._lock = folder, log, settings.slates, lock
         self._window = 60.0 * settings.slates.window_minutes
         numbers = [log.actions.get(name) for name in settings.slates.conversions]
         told = settings.slates.shown == "told"
@@ -80,12 +92,14 @@ class Showing:
         self._table: SlateTable | None = None
         self._refused: str | None = None
         self._last = self._shown = 0
+        self._again = 0.0  # when a table that was refused is tried again
         if (folder / FILE).exists():
-            self._open()
+            self._open(0.0)
 
-    def _open(self) -> SlateTable | None:
-        """The table; None where the disk refuses it, which is tried again with a later list: the list goes on."""
-        if self._table is None:
+    def _open(self, now: float) -> SlateTable | None:
+        """The table; None where the disk refuses it, which is tried again a while later."""
+        if self._table is None and now >= self._again:
+            self._again = now + _AGAIN
             try:
                 self._table = SlateTable(self._folder, Totals.__struct_fields__, self._settings.most_bytes)
             except sqlite3.Error as error:
@@ -100,8 +114,8 @@ class Showing:
         """Give a list its id, keep it, wait for what is done about it; of a share of the lists, as the settings say."""
         if self._settings.share < 1.0 and random.random() >= self._settings.share:
             return
-        table, now = self._open(), query.time or 0.0
-        if table is None:
+        now = query.time or 0.0
+        if (table := self._open(now)) is None:
             return
         if person < 0 and query.user is not None:
             person = self._strangers[query.user] = _stranger(query.user)
@@ -164,13 +178,22 @@ class Showing:
             self._strangers.pop(name, None)
         for one in people:
             self.waiting.forget(one)
+        self._forget(people)
+
+    def _forget(self, people: Sequence[int]) -> None:
+        """Where the disk refuses it, it is done when the disk has room, or at the next start."""
         if self._table is not None:
-            self._table.forget(people)
+            try:
+                self._table.forget(people)
+            except sqlite3.Error as error:
+                _log.warning("lists of somebody who was erased are not yet deleted: %s", error)
 
     def restore(self) -> set[int]:
         """After a start: wait again for what had not been settled; whose lists these are."""
         if self._table is None or len(self.waiting):
             return set()
+        if forgotten := self._log.people.forgotten():
+            self._forget(forgotten)
         for kept in self._table.waiting():
             its = msgspec.msgpack.decode(kept.packed, type=Packed)
             if its.items and its.query.user is not None:
@@ -200,9 +223,8 @@ class Showing:
                 way_out=f"Lists are kept for {self._settings.days:g} days, while there is room; see [slates].",
             )
         its = msgspec.msgpack.decode(kept.packed, type=Packed)
-        slate, shown = unpacked(its, self._log), self.waiting.find(kept.id, kept.person)
-        deeds = msgspec.msgpack.decode(kept.done, type=Deeds) if kept.done is not None else _deeds(shown)
-        done = self._done(slate, deeds)
+        slate = unpacked(its, self._log)
+        done = self._done(slate, msgspec.msgpack.decode(kept.done, type=Deeds) if kept.done else self._so_far(kept))
         return Feedback(
             slate=slate,
             query=its.query,
@@ -216,14 +238,23 @@ class Showing:
         if self._table is None:
             return None
         kept = self._table.get(id)
-        if kept is not None and kept.done is None and self.waiting.find(id, kept.person) is None:
+        if kept is not None and kept.done is None and not self._waits(kept):
             self._table.flush()  # settled a moment ago
             kept = self._table.get(id)
         return kept
 
+    def _waits(self, kept: Kept) -> bool:
+        with self._lock:
+            return self.waiting.find(kept.id, kept.person) is not None
+
+    def _so_far(self, kept: Kept) -> Deeds:
+        with self._lock:
+            return _deeds(self.waiting.find(kept.id, kept.person))
+
     def totals(self, hours: float, now: float) -> tuple[dict[tuple[str, str], Totals], dict[str, int]]:
         """(sums by version and source, different items by version) of settled lists, back to ``hours`` ago."""
-        self.waiting.pass_to(now)
+        with self._lock:
+            self.waiting.pass_to(now)
         if self._table is None:
             return {}, {}
         since = int((now - hours * HOUR) // HOUR)

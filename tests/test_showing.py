@@ -217,16 +217,44 @@ def test_the_settings_say_how_many_are_kept_and_what_belongs_to_them(open_engine
 
 
 def test_a_list_goes_on_where_the_disk_keeps_none(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Any] = []
+
     def refuse(*words: Any) -> None:
+        tried.append(words)
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as full:
         full.setattr(SlateTable, "__init__", refuse)
-        slate = tracked(engine)
-        assert (len(slate.items), slate.id) == (5, None)
+        slates = [tracked(engine) for _ in range(5)]
+        assert [(len(slate.items), slate.id) for slate in slates] == [(5, None)] * 5
+        assert len(tried) == 1  # a list does not wait for a disk that has just refused
         assert "lists that were shown are not kept: database or disk is full" in engine.warnings
-    assert tracked(engine).id is not None
+    assert tracked(engine, time=NOW + 80).id is not None
     assert engine.warnings == []
+
+
+def test_an_erasure_holds_where_the_disk_refuses_it_for_now(
+    open_engine: OpenEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = filled(open_engine("first"))
+    slate, other = tracked(engine), tracked(engine, "bob")
+    engine.parts.showing.totals(24, NOW)  # writes what is kept
+
+    def refuse(*words: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(SlateTable, "_commit", refuse)
+        (proof,) = engine.ingest([Event(kind="erasure", user="ann", time=NOW + 70)]).erased
+        assert proof.counts == "exact"
+        assert "are not yet deleted: database or disk is full" in caplog.text
+        assert engine.ingest([click("bob", "i3", NOW + 71)]).accepted == 1
+        crash_image(tmp_path / "first", tmp_path / "second")
+    engine.parts.showing.totals(24, NOW)
+    for one in (engine, open_engine("second")):
+        with pytest.raises(NotFound):
+            one.slate(slate.id or "")
+        assert one.slate(other.id or "").slate == other
 
 
 DEEDS = st.lists(

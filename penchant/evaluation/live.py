@@ -52,14 +52,13 @@ class LiveReport(Struct, kw_only=True):
 def report(engine: Engine, hours: float = 24.0, now: float | None = None) -> LiveReport:
     """Of lists shown since the beginning of the hour that was ``hours`` before ``now`` (Unix seconds)."""
     showing = engine.parts.showing
-    with engine.lock:
-        sums, shown = showing.totals(hours, time.time() if now is None else now)
-        waiting, known = showing.waiting, int(engine.parts.index.known.sum())
-        rows = [_live(version, source, its) for (version, source), its in sorted(sums.items())]
-        for row in rows:
-            if row.source == ALL:
-                row.coverage = shown.get(row.version, 0) / max(known, 1)
-        return LiveReport(hours=hours, waiting=len(waiting), unjoined=waiting.unjoined, live=rows)
+    sums, shown = showing.totals(hours, time.time() if now is None else now)
+    waiting, known = showing.waiting, int(engine.parts.index.known.sum())
+    rows = [_live(version, source, its) for (version, source), its in sorted(sums.items())]
+    for row in rows:
+        if row.source == ALL:
+            row.coverage = shown.get(row.version, 0) / max(known, 1)
+    return LiveReport(hours=hours, waiting=len(waiting), unjoined=waiting.unjoined, live=rows)
 
 
 def _live(version: str, source: str, its: Totals) -> Live:
