@@ -224,12 +224,12 @@ async def measure(port: int, pid: int, rate: int) -> dict[str, float]:
     clients = Client(port), Client(port)
     for client in clients:
         await client.open(CONNECTIONS)
-    events = list(later_events(int((WARM_UP + SECONDS) * rate)))
+    events, bodies = list(later_events(int((WARM_UP + SECONDS) * rate))), new_items()
     gc.freeze()
     gc.disable()
     await both(clients, events[: int(WARM_UP * rate)], rate)
     before = cpu_seconds(pid)
-    importing = asyncio.create_task(import_items(port))
+    importing = asyncio.create_task(import_items(port, bodies))
     found, took = await both(clients, events[int(WARM_UP * rate) :], rate)
     both_cpu = cpu_seconds(pid) - before
     await importing
@@ -246,16 +246,21 @@ async def measure(port: int, pid: int, rate: int) -> dict[str, float]:
     }
 
 
-async def import_items(port: int) -> None:
+def new_items() -> list[bytes]:
+    """Bodies of requests, made beforehand: the generator must not be busy when an event is due."""
+    sent = [
+        {"id": f"new-{one.item}", "fields": one.fields, "vectors": one.vectors}
+        for one in World(NEW, PEOPLE, seed=2).items()
+    ]
+    return [msgspec.json.encode(sent[start : start + AT_ONCE]) for start in range(0, NEW, AT_ONCE)]
+
+
+async def import_items(port: int, bodies: Sequence[bytes]) -> None:
     """New items, by a connection of their own."""
-    client, sent = Client(port), list(World(NEW, PEOPLE, seed=2).items())
-    for start in range(0, NEW, AT_ONCE):
-        items = [
-            {"id": f"new-{one.item}", "fields": one.fields, "vectors": one.vectors}
-            for one in sent[start : start + AT_ONCE]
-        ]
-        await client.ask("PUT", "/v1/items", msgspec.json.encode(items))
-        await asyncio.sleep(SECONDS * AT_ONCE / NEW * 0.9)
+    client = Client(port)
+    for body in bodies:
+        await client.ask("PUT", "/v1/items", body)
+        await asyncio.sleep(SECONDS / len(bodies) * 0.9)
     client.close()
 
 

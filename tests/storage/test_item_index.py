@@ -87,16 +87,48 @@ def test_in_a_large_index_too_a_change_is_found_at_once(large: ItemIndex) -> Non
     assert {3, 1500} <= set(large.nearest(target[0], 5).tolist())
 
 
+def hold_up(monkeypatch: pytest.MonkeyPatch, begun: threading.Event, go_on: threading.Event) -> None:
+    """Who joins items to the index says that it has begun, and waits."""
+    joined = Built.joined
+
+    def slow(self: Built, items: np.ndarray, vectors: np.ndarray) -> Built:
+        begun.set()
+        assert go_on.wait(30)
+        return joined(self, items, vectors)
+
+    monkeypatch.setattr(Built, "joined", slow)
+
+
+def test_items_that_came_are_joined_to_the_index_until_it_is_worn(large: ItemIndex) -> None:
+    first, came = large._view.built, unit(4, 1000)
+    large.ensure(2500)
+    large.place(np.arange(1500, 1600), came[:100])
+    large.wait()
+    joined = large._view.built
+    assert joined is not None and first is not None
+    assert (first.index.ntotal, joined.index.ntotal, len(large._view.buffer)) == (1500, 1600, 0)
+    assert all(1500 + k in large.nearest(came[k], 10) for k in range(0, 100, 9))
+    for start in range(100, 1000, 100):
+        large.place(np.arange(1500 + start, 1600 + start), came[start : start + 100])
+        large.wait()
+    anew = large._view.built
+    assert anew is not None and anew._built_on == 2500  # half as many had come, and all were built into a new one
+    assert all(1500 + k in large.nearest(came[k], 10) for k in range(0, 1000, 90))
+
+
+def test_an_item_that_changed_is_found_where_it_stands_now_once_it_is_joined(large: ItemIndex) -> None:
+    now = unit(4, 60)
+    large.place(np.arange(60), now)
+    large.wait()
+    assert len(large._view.buffer) == 0
+    assert all(k in large.nearest(now[k], 10) for k in range(60))
+
+
 def test_what_came_while_an_index_was_built_is_still_found(large: ItemIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(vectors: np.ndarray) -> Built:
-        begun.set()
-        assert go_on.wait(30)
-        return Built(vectors)
-
-    monkeypatch.setattr(item_index, "Built", slow)
-    large.place(np.arange(100), unit(7, 100))  # more than the buffer holds: a build begins
+    hold_up(monkeypatch, begun, go_on)
+    large.place(np.arange(100), unit(7, 100))  # more than the buffer holds: they are joined to the index
     assert begun.wait(30)
     late = unit(8, 1)
     large.place(np.array([5]), late)
@@ -111,14 +143,9 @@ def test_an_index_built_over_vectors_of_another_version_is_thrown_away(
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(vectors: np.ndarray) -> Built:
-        begun.set()
-        assert go_on.wait(30)
-        return Built(vectors)
-
+    hold_up(monkeypatch, begun, go_on)
     other = ItemIndex(large.dim)
     other.fill(unit(9, 1500), np.zeros(0, np.int64), None)
-    monkeypatch.setattr(item_index, "Built", slow)
     large.place(np.arange(100), unit(7, 100))
     assert begun.wait(30)
     large.adopt(other)
