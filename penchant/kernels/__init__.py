@@ -57,6 +57,7 @@ from penchant.kernels.counting import (
     SESSION,
     Rows,
     Tables,
+    climbed,
     compact,
     count,
     leave,
@@ -80,6 +81,7 @@ from penchant.kernels.rings import (
     move_checkpoint,
     new_ring,
     settled,
+    steppable,
 )
 from penchant.kernels.shared import (
     TRANSITION_UNIT,
@@ -138,6 +140,7 @@ __all__ = [
     "admit",
     "best",
     "changed",
+    "climbed",
     "compact",
     "count",
     "dot",
@@ -155,6 +158,7 @@ __all__ = [
     "row_add",
     "row_has",
     "settled",
+    "steppable",
     "strongest",
     "union",
     "unrate",

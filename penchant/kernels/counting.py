@@ -322,3 +322,36 @@ def count(
         history[person, 0] = item
         length[person] = min(n + 1, NEAR)
     return len(people)
+
+
+@jit
+def climbed(top: Longs, popular: Doubles, items: Longs, most: int) -> Longs:
+    """The ``most`` best items, best first, after the sums of ``items`` grew; ties go to the smaller number."""
+    out = np.empty(most, np.int64)
+    for n in range(len(top)):  # in order but for those that grew
+        _put(out, n, popular, top[n])
+    n = len(top)
+    for item in items:
+        if (out[:n] == item).any():
+            continue
+        if n < most:
+            n += 1
+        elif not _ahead(popular, item, out[n - 1]):
+            continue
+        _put(out, n - 1, popular, item)
+    return out[:n].copy()
+
+
+@jit
+def _put(out: Longs, n: int, popular: Doubles, item: int) -> None:
+    """Into its place among the first n."""
+    at = n
+    while at > 0 and _ahead(popular, item, out[at - 1]):
+        out[at] = out[at - 1]
+        at -= 1
+    out[at] = item
+
+
+@jit
+def _ahead(popular: Doubles, item: int, other: int) -> bool:
+    return popular[item] > popular[other] or (popular[item] == popular[other] and item < other)

@@ -69,6 +69,15 @@ def admit(
 
 
 @jit
+def steppable(people: Longs, order: Longs, fresh: Bytes, out: Bytes) -> None:
+    """1 for each event whose person has no other one here, and a state at hand; ``order`` sorts them by person."""
+    for k in range(len(order)):
+        person = people[order[k]]
+        before, after = k > 0 and people[order[k - 1]] == person, k + 1 < len(order) and people[order[k + 1]] == person
+        out[order[k]] = fresh[person] == 1 and not before and not after
+
+
+@jit
 def move_checkpoint(ring: Ring, person: int) -> None:
     """Forget the oldest MOVE events of a ring, once they have been folded into the checkpoint."""
     ring.anchor[person] = ring.time[person, MOVE - 1]

@@ -42,6 +42,8 @@ def _warm_counting() -> None:
                     ints.copy(), ints, doubles)  # fmt: skip
     counting.count(tables, np.ones(WINDOW, np.int32), longs, longs, doubles, bytes_, longs, 1, 0.0, 1.0, 8)
     counting.leave(rows, 0, longs)
+    for popular in (doubles, np.zeros((2, 2))[:, 0]):  # in all, and in one context
+        counting.climbed(longs, popular, longs, 1)
     for one in (rows, wide):
         counting.compact(one, one)
     counting.rate(rows, rows, doubles, ints, np.zeros(2), longs, longs, doubles, doubles)
@@ -52,6 +54,7 @@ def _warm_counting() -> None:
 def _warm_rings() -> None:
     ring, longs, bytes_ = rings.new_ring(1), np.zeros(1, np.int64), np.zeros(1, np.uint8)
     rings.admit(ring, longs, longs, bytes_, bytes_, np.zeros(1, np.float32), np.zeros(1), longs, bytes_.copy(), 0)
+    rings.steppable(longs, longs, bytes_, bytes_.copy())
     rings.move_checkpoint(ring, 0)
     rings.changed(ring, longs, 0, longs, longs, bytes_.copy())
     rings.settled(ring, longs, longs, bytes_, longs, 0)

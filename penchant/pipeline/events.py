@@ -109,9 +109,9 @@ def _check_numbers(event: Event) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidInput("is not a finite number.", field=f"context.{key}", value=value, way_out="Leave it out.")
     for key, vector in event.vectors.items():
-        if not vector or not all(-LARGEST <= number <= LARGEST for number in vector):
+        if not vector or not sum(map(abs, vector)) <= LARGEST:  # the sum of something that is not finite is not either
             raise InvalidInput(
-                "is empty, or holds a NaN, an infinity or a number beyond 1e15.",
+                "is empty, or holds a NaN, an infinity or numbers that add up to more than 1e15.",
                 field=f"vectors.{key}",
                 value=vector,
                 way_out="Send finite numbers, or leave the vector out.",

@@ -72,14 +72,15 @@ class UserStates:
             return status
         self.store.ensure(int(events.people.max()) + 1)
         order = np.argsort(events.people, kind="stable")
-        people, counts = np.unique(events.people, return_counts=True)
-        self._bring_over(people, int(events.offsets.min()) - 1)
-        steppable = people[(counts == 1) & (self.store.fresh[people] == 1)]
+        self._bring_over(events.people, int(events.offsets.min()) - 1)
+        steppable = np.empty_like(status)
+        kernels.steppable(events.people, order, self.store.fresh, steppable)
         self._admit(events, order, status)
-        self._sum_up(events, np.flatnonzero(status != kernels.LATE_EVENT))
+        there = status != kernels.LATE_EVENT
+        self._sum_up(events, there)
         np.maximum.at(self.store.newest, events.people, events.offsets)
-        moved = np.isin(events.people, steppable) & (status == STEPPED)
-        self.store.fresh[events.people[~moved & (status != kernels.LATE_EVENT)]] = 0
+        moved = (steppable == 1) & (status == STEPPED)
+        self.store.fresh[events.people[~moved & there]] = 0
         self._step(events, np.flatnonzero(moved))
         return status
 
@@ -129,7 +130,8 @@ class UserStates:
 
     def _bring_over(self, people: Longs, upto: int) -> None:
         """States of another model version are folded from the log, when they are needed."""
-        for person in people[self.store.fresh[people] == OTHER_VERSION].tolist():
+        other = self.store.fresh[people] == OTHER_VERSION
+        for person in set(people[other].tolist()) if other.any() else ():
             self.replace(person, self._history(person, upto))
 
     def use(self, version: Version) -> None:
@@ -202,11 +204,12 @@ class UserStates:
                 self._move_checkpoint(person)
         status[order] = found
 
-    def _sum_up(self, events: Interactions, rows: Longs) -> None:
+    def _sum_up(self, events: Interactions, there: NDArray[np.bool_]) -> None:
         """Ratings, whatever their order."""
         rating = self.version.rating
         if rating is None:
             return
+        rows = np.flatnonzero(there)
         rows = rows[np.isfinite(events.values[rows]) & np.isin(events.actions[rows], rating.actions)]
         if len(rows):
             added = rating.contribution(events.items[rows], events.values[rows])

@@ -23,6 +23,7 @@ _AT = re.compile(r" - at `\$\.?(.*)`$")
 _NAMED = re.compile(r"(unknown|required) field `(.+?)`")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _ANY_KEY = "[...]"
+LARGE = 32_768  # bytes; a longer list is read thing by thing, since no other thread runs while one is decoded
 
 
 class Ranking(Query, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +89,8 @@ class Reader(Generic[T]):
             many = _envelope.decode(body).events
             if not bytes(many):
                 return Sent([self._one.decode(body)], [0], [], self._fields, alone=True)
+        if len(body) > LARGE:
+            return self._one_by_one(_raws.decode(many))
         try:
             things = self._many.decode(many)
         except msgspec.ValidationError:

@@ -194,7 +194,6 @@ async def recommend(
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=time)
     query.explain_removed, query.after = removed, after
-    query.explain_removed = removed
     if diversity is not None or stability is not None:
         query.policy = Policy(diversity=diversity, stability=stability)
     caller_of(request.scope).check_query(query)
@@ -306,9 +305,9 @@ async def metrics(request: Call) -> Response[bytes]:
 
 async def _sent(request: Call, reader: bodies.Reader[T]) -> bodies.Sent[T]:
     """What a body brings; what of it cannot be read at all is counted with what is refused."""
-    measures = _threads(request).measures
+    measures, body = _threads(request).measures, await request.body()
     try:
-        sent = reader.read(await request.body())
+        sent = reader.read(body) if len(body) <= bodies.LARGE else await _threads(request).read(reader.read, body)
     except InvalidInput:
         measures.refused += 1
         raise

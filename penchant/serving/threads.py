@@ -6,7 +6,9 @@
 
 Notable: nobody waits for a batch to fill. A thread takes what is there, so that a batch is as large as the load makes
 it, and an idle server answers at once. The answers of one turn reach the loop by one call, since waking it costs more
-than an answer. A large request is committed at once and applied in slices, with queries answered in between.
+than an answer. A large request is applied in slices of a few milliseconds, with queries answered in between; and
+committed at once, unless it holds nothing but items and profiles, which may be sent again without harm: then slice by
+slice, so that no event waits for an import.
 
 Does not know: HTTP, and what an event means.
 """
@@ -22,7 +24,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
@@ -37,9 +39,11 @@ from penchant.types import Event, Query, Receipt, Slate
 MOST_EVENTS = 100_000  # waiting for the log; beyond, a sender is told to come back
 MOST_QUERIES = 2_000
 _COMMIT = 8_192  # events written in one transaction, unless one request alone brings more
-_SLICE = 256  # events applied before queries are looked at again
+_SLICE = 256  # interactions applied before queries are looked at again, or what takes as long
+_WORK = {"item": 8, "user": 4, "retraction": 64, "alias": 64, "erasure": 64}  # in interactions
 _TURN = 64  # jobs the engine thread takes at once
-_HERE = 100  # up to so many events are checked on the loop's thread
+_HERE = 100  # up to so much work is checked on the loop's thread
+_UPSERTS = {"item", "user"}
 _READERS = 2
 _log = logging.getLogger("penchant")
 
@@ -56,12 +60,26 @@ class _Asked(NamedTuple):
 
 @dataclass(slots=True)
 class _Sent:
-    """The events of one request, cut into slices; ``receipts``: one for each slice that was applied."""
+    """The events of one request, cut into slices; ``receipts``: one for each slice that was applied.
+
+    ``commits``: what is still to be written, each of it at once.
+    """
 
     future: asyncio.Future[Receipt]
-    slices: list[Batch]
-    events: int
+    slices: int
+    commits: deque[list[Batch]]
     receipts: list[Receipt] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, batch: Batch, future: asyncio.Future[Receipt]) -> _Sent:
+        slices = _sliced(batch)
+        apart = len(slices) > 1 and all(event.kind in _UPSERTS for event in batch.events)
+        return cls(future, len(slices), deque([one] for one in slices) if apart else deque([slices]))
+
+
+class _Written(NamedTuple):
+    sent: _Sent
+    slices: list[Batch]
 
 
 class _Answer(NamedTuple):
@@ -78,7 +96,7 @@ class Threads:
         engine.tracks, engine.heard = True, self._heard  # what a server answers is shown to somebody
         self.listeners = Listeners(engine.parts.log)
         self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
-        self._to_engine: SimpleQueue[_Sent | _Asked | None] = SimpleQueue()
+        self._to_engine: SimpleQueue[_Written | _Asked | None] = SimpleQueue()
         self._events = self._queries = 0
         self._closing = False
         self._waiting = Waiting(lambda: engine.parts.as_of)
@@ -152,7 +170,7 @@ class Threads:
         self._readers.shutdown()
 
     async def _accepted(self, events: Sequence[Event]) -> Batch:
-        if len(events) <= _HERE and not any(event.words for event in events):
+        if _work(events) <= _HERE and not any(event.words for event in events):
             batch, seconds = self._checked(events)
         else:
             batch, seconds = await self._loop.run_in_executor(self._readers, self._checked, events)
@@ -166,7 +184,7 @@ class Threads:
 
     async def _logged(self, batch: Batch) -> Receipt:
         self._check_open()
-        sent = _Sent(self._loop.create_future(), _sliced(batch), len(batch.events))
+        sent = _Sent.of(batch, self._loop.create_future())
         self._to_log.put(sent)
         return await sent.future
 
@@ -214,24 +232,32 @@ class Threads:
     # -- the log thread ------------------------------------------------------------------------------------------------
 
     def _write_log(self) -> None:
+        waiting: list[_Sent] = []
         running = True
-        while running:
-            jobs, running = _taken(self._to_log, _COMMIT, lambda job: job.events)
-            if jobs and self._commit(jobs):
-                for job in jobs:
-                    self._to_engine.put(job)
+        while running or waiting:
+            if running:
+                jobs, running = _taken(self._to_log, _COMMIT, _next_commit, wait=not waiting)
+                waiting += jobs
+            part = [_Written(job, job.commits.popleft()) for job in waiting]
+            if part and self._commit(part):
+                for one in part:
+                    self._to_engine.put(one)
+                waiting = [job for job in waiting if job.commits]
+            else:
+                waiting = []
         self._to_engine.put(None)
 
-    def _commit(self, jobs: Sequence[_Sent]) -> bool:
+    def _commit(self, part: Sequence[_Written]) -> bool:
+        batches = [batch for one in part for batch in one.slices]
         start = time.perf_counter()
         try:
-            self.engine.write([one for job in jobs for one in job.slices])
+            self.engine.write(batches)
         except Exception as error:  # it is every sender's answer, and the next commit may succeed
             if isinstance(error, Unavailable):
-                _log.error("events could not be committed", extra={"requests": len(jobs), "reason": error.what})
-            self._tell([_Answer(job.future, error=error) for job in jobs])
+                _log.error("events could not be committed", extra={"requests": len(part), "reason": error.what})
+            self._tell([_Answer(one.sent.future, error=error) for one in part])
             return False
-        self.measures.commit.took(time.perf_counter() - start, sum(job.events for job in jobs))
+        self.measures.commit.took(time.perf_counter() - start, sum(len(batch.events) for batch in batches))
         return True
 
     # -- the engine thread ---------------------------------------------------------------------------------------------
@@ -240,10 +266,10 @@ class Threads:
         slices: deque[tuple[_Sent, Batch]] = deque()
         running = True
         while running or slices:
-            jobs: list[_Sent | _Asked] = []
+            jobs: list[_Written | _Asked] = []
             if running:
                 jobs, running = _taken(self._to_engine, _TURN, wait=not slices)
-            slices.extend((job, one) for job in jobs if isinstance(job, _Sent) for one in job.slices)
+            slices.extend((job.sent, one) for job in jobs if isinstance(job, _Written) for one in job.slices)
             answers = self._apply(list(_next(slices)))
             self._tell(answers + self._answer([job for job in jobs if isinstance(job, _Asked)]))
 
@@ -259,7 +285,7 @@ class Threads:
         self._heard(chain.from_iterable(one.outcomes for _, one in taken))
         for (job, _), receipt in zip(taken, receipts, strict=True):
             job.receipts.append(receipt)
-        done = dict.fromkeys(id(job) for job, _ in taken if len(job.receipts) == len(job.slices))
+        done = dict.fromkeys(id(job) for job, _ in taken if len(job.receipts) == job.slices)
         jobs = {id(job): job for job, _ in taken}
         return [_Answer(jobs[one].future, _whole(jobs[one].receipts)) for one in done]
 
@@ -325,20 +351,35 @@ def _taken(
     return jobs, True
 
 
+def _next_commit(job: _Sent) -> int:
+    """How many events are written of it at once."""
+    return sum(len(batch.events) for batch in job.commits[0])
+
+
 def _next(slices: deque[tuple[_Sent, Batch]]) -> Iterable[tuple[_Sent, Batch]]:
-    """Take slices off, at least one, until they hold a slice's worth of events."""
+    """Take slices off, at least one, until they hold a slice's worth of work."""
     total = 0
     while slices and total < _SLICE:
-        total += len(slices[0][1].events)
+        total += _work(slices[0][1].events)
         yield slices.popleft()
 
 
+def _work(events: Sequence[Event]) -> int:
+    """How long they take, in interactions."""
+    return sum(_WORK.get(event.kind, 1) for event in events)
+
+
 def _sliced(batch: Batch) -> list[Batch]:
-    """Parts of a batch, in order; what was refused goes with the first."""
-    if len(batch.events) <= _SLICE:
+    """Parts of a batch, in order, a slice's worth of work each; what was refused goes with the first."""
+    starts, total = [0], 0
+    for at, event in enumerate(batch.events):
+        if total >= _SLICE:
+            starts.append(at)
+            total = 0
+        total += _WORK.get(event.kind, 1)
+    if len(starts) == 1:
         return [batch]
-    starts = range(0, len(batch.events), _SLICE)
-    parts = [Batch(batch.events[at : at + _SLICE], batch.places[at : at + _SLICE], []) for at in starts]
+    parts = [Batch(batch.events[a:b], batch.places[a:b], []) for a, b in pairwise([*starts, len(batch.events)])]
     parts[0].refused = batch.refused
     return parts
 

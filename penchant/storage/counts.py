@@ -91,7 +91,7 @@ class Counts:
             if not self.frozen:
                 self._rate(met)
             for context, top in self._tops.items():  # only what was counted can have entered the top
-                self._tops[context] = self._best(np.union1d(top, met.items), context)
+                self._tops[context] = kernels.climbed(top, self._popular(context), met.items, TOP)
 
     def take_out(self, person: int, met: Met) -> None:
         """Take a person's whole share out again; ``met`` is what was taken in."""
@@ -127,8 +127,10 @@ class Counts:
 
     def _best(self, items: Longs, context: int) -> Longs:
         """The `TOP` most popular among the items; ties go to the smaller number."""
-        popular = self.popular if context < 0 else self.popular_in[:, context]
-        return items[np.lexsort((items, -popular[items]))[:TOP]]
+        return items[np.lexsort((items, -self._popular(context)[items]))[:TOP]]
+
+    def _popular(self, context: int) -> NDArray[np.float64]:
+        return self.popular if context < 0 else self.popular_in[:, context]
 
     def _lossy(self, items: Longs) -> bool:
         return any(rows.lossy[items].any() for rows in (self.transitions, self.neighbours))
@@ -171,6 +173,7 @@ class Counts:
             for sums in (self.popular, self.popular_in, self.outgoing_recent, self.transitions.extra):
                 np.multiply(sums, self.decay(reference), out=sums)
             self.reference = reference
+            self._tops.clear()  # what is nearly 0 may have become so, and no longer differ
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         out: dict[str, NDArray[Any]] = {

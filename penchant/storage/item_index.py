@@ -130,7 +130,7 @@ class ItemIndex:
             self._building.join()
 
     def _build(self) -> None:
-        """In the background. What changes from here on stays in the buffer, so its vectors may change as they are read."""
+        """In the background. What changes from here on stays in the buffer, even while it is read."""
         if self._building is not None and self._building.is_alive():
             return
         with self._mutex:
@@ -203,7 +203,7 @@ class Built:
 
     @property
     def is_worn(self) -> bool:
-        return (self.index.ntotal - self._built_on) * _WORN >= self._built_on
+        return bool((self.index.ntotal - self._built_on) * _WORN >= self._built_on)
 
     def serialised(self) -> bytes:
         return bytes(faiss.serialize_index(self.index).tobytes())

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penchant import kernels
 from penchant.kernels import AUDIENCE, NEAR, SESSION
 from penchant.storage.counts import TOP, Counts, Met
 from tests.conftest import DAY, NOW
@@ -264,6 +265,22 @@ def test_the_most_popular_follow_every_event(events: list[Event], more: list[Eve
     popular = counts.popular.tolist()
     expected = sorted(range(len(popular)), key=lambda k: (-popular[k], k))[:limit]
     assert counts.most_popular(limit).tolist() == expected
+
+
+@given(
+    sums=st.lists(st.integers(0, 4), min_size=1, max_size=12),
+    grown=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 3)), max_size=9),
+    most=st.integers(1, 6),
+)
+def test_who_grew_climbs_to_its_place_among_a_fixed_number(
+    sums: list[int], grown: list[tuple[int, int]], most: int
+) -> None:
+    popular = np.array(sums, np.float64)
+    top = np.lexsort((np.arange(len(sums)), -popular))[:most]
+    items = np.array([item % len(sums) for item, _ in grown], np.int64)
+    np.add.at(popular, items, [more for _, more in grown])
+    expected = np.lexsort((np.arange(len(sums)), -popular))[:most]
+    assert kernels.climbed(top, popular, items, most).tolist() == expected.tolist()
 
 
 def test_the_most_popular_of_many_items_are_a_fixed_number() -> None:

@@ -105,14 +105,16 @@ def test_items_that_came_are_joined_to_the_index_until_it_is_worn(large: ItemInd
     large.place(np.arange(1500, 1600), came[:100])
     large.wait()
     joined = large._view.built
-    assert joined is not None and first is not None
+    assert joined is not None
+    assert first is not None
     assert (first.index.ntotal, joined.index.ntotal, len(large._view.buffer)) == (1500, 1600, 0)
     assert all(1500 + k in large.nearest(came[k], 10) for k in range(0, 100, 9))
     for start in range(100, 1000, 100):
         large.place(np.arange(1500 + start, 1600 + start), came[start : start + 100])
         large.wait()
     anew = large._view.built
-    assert anew is not None and anew._built_on == 2500  # half as many had come, and all were built into a new one
+    assert anew is not None
+    assert anew._built_on == 2500  # half as many had come, and all were built into a new one
     assert all(1500 + k in large.nearest(came[k], 10) for k in range(0, 1000, 90))
 
 
