@@ -272,6 +272,47 @@ def test_a_large_request_is_one_commit_applied_in_slices_with_one_receipt(
     assert [refusal.index for refusal in receipt.refused] == [3]
 
 
+def test_an_event_is_acknowledged_in_the_middle_of_an_import(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch, engine, "write")
+
+    async def scenario(threads: Threads) -> tuple[Any, Any]:
+        (imported,) = await started(threads.ingest([item(f"i{k}", 1.0, title="a") for k in range(200)]))
+        await gate.wait()  # before its first part
+        (sent,) = await started(threads.ingest([click("ann", "i0")]))
+        gate.opened.set()
+        return await imported, await sent
+
+    imported, sent = run(engine, scenario)
+    parts = [[len(batch.events) for batch in call] for call in gate.calls]
+    assert parts == [[32], [32, 1], *[[32]] * 4, [8]]
+    assert (imported.accepted, imported.as_of) == (200, 201)
+    assert 65 <= sent.as_of < 201
+
+
+def test_an_import_that_the_disk_refuses_midway_is_refused_and_may_be_sent_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = engine.write, []
+
+    def full(batches: Sequence[Batch]) -> None:
+        calls.append(len(batches))
+        if len(calls) == 3:
+            raise Unavailable("the disk is full.", field="data", value="here", way_out="Free space.")
+        write(batches)
+
+    monkeypatch.setattr(engine, "write", full)
+    items = [item(f"i{k}", 1.0, title="a") for k in range(200)]
+
+    async def scenario(threads: Threads) -> Any:
+        with pytest.raises(Unavailable, match="the disk is full"):
+            await threads.ingest(items)
+        return await threads.ingest(items)
+
+    assert run(engine, scenario).accepted == 200
+    assert len(calls) == 3 + 7
+    assert int(engine.parts.index.known.sum()) == 200
+
+
 def test_threads_do_what_ingest_does(open_engine: OpenEngine) -> None:
     events = [*circle(12), *[click(f"u{k % 5}", f"i{k * 7 % 12}", NOW + k, id=f"e{k}") for k in range(700)]]
     plain, served = open_engine("plain"), open_engine("served")
