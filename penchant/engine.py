@@ -96,14 +96,10 @@ class Engine:
             return self.apply([batch])[0]
 
     def accept(self, events: Sequence[Event], whole: bool = False) -> Batch:
-        """Check events, and let the language model read the words they hold. Raises Full as `ceilings.hold` does."""
-        checked = check(events, self._clock.now(), self.parts.settings)
-        batch = Batch(*ceilings.hold(self.parts, checked, whole))
-        self.parts.words.read(event.words for event in batch.events if event.words)
-        return batch
+        """Check events, and let the language model read the words they hold.
 
-    def write(self, batches: Sequence[Batch], source: tuple[bytes, int] | None = None) -> None:
-        """One commit for all batches; durable on return. Raises Unavailable, and then none of them is kept."""
+        Raises Full as `ceilings.hold` does, Unavailable where another process takes events in.
+        """
         if self.parts.follows:
             raise Unavailable(
                 "this process answers lists, and takes no events.",
@@ -111,6 +107,13 @@ class Engine:
                 value=str(self.parts.home),
                 way_out="Send them to the process that owns this folder.",
             )
+        checked = check(events, self._clock.now(), self.parts.settings)
+        batch = Batch(*ceilings.hold(self.parts, checked, whole))
+        self.parts.words.read(event.words for event in batch.events if event.words)
+        return batch
+
+    def write(self, batches: Sequence[Batch], source: tuple[bytes, int] | None = None) -> None:
+        """One commit for all batches; durable on return. Raises Unavailable, and then none of them is kept."""
         outcomes = iter(self.parts.log.append([event for batch in batches for event in batch.events], source=source))
         for batch in batches:
             batch.outcomes = [next(outcomes) for _ in batch.events]
