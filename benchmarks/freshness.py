@@ -357,19 +357,21 @@ def running(module: str, *words: str) -> Iterator[tuple[int, int]]:
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
-    async def ready() -> bytes:
-        client = Client(port)
-        try:
-            return await client.ask("GET", "/health/ready")
-        finally:
-            client.close()
-
     while server.poll() is None:
         with contextlib.suppress(ConnectionError):
-            asyncio.run(ready())
+            asyncio.run(once(port, "/health/ready"))
             return
         time.sleep(0.2)
     raise SystemExit("the server did not start")
+
+
+async def once(port: int, path: str) -> bytes:
+    """One answer, by a connection of its own."""
+    client = Client(port)
+    try:
+        return await client.ask("GET", path)
+    finally:
+        client.close()
 
 
 def free_port() -> int:

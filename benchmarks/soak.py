@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.freshness import Client, cpu_seconds, percentile, request, serving
+from benchmarks.freshness import cpu_seconds, once, percentile, request, serving
 from benchmarks.ingest import rss_mb
 from benchmarks.latency import fill
 from benchmarks.open_loop import Answers, at_constant_rate
@@ -45,7 +45,9 @@ from penchant.engine import Engine
 ITEMS, PEOPLE, BEFORE = 20_000, 2_000, 50_000
 PER_SECOND = {"event": 200, "list": 200, "search": 5, "items": 2}  # requests of each kind
 SENT_AGAIN, AT_ONCE = 2_000, 10  # items; in a request
-MINUTES, WARM_UP = (float(os.environ.get(name, usual)) for name, usual in (("MINUTES", 20), ("WARM_UP", 7)))
+SNAPSHOT = 50_000  # events, of which some minutes bring as many
+MINUTES = float(os.environ.get("MINUTES", 20))
+WARM_UP = float(os.environ.get("WARM_UP", 7))  # minutes
 STRETCH = 10  # seconds between two looks at the process
 WHOLE = (MINUTES, WARM_UP) == (20, 7)
 _A_MINUTE = 60 // STRETCH
@@ -70,7 +72,7 @@ class Stretch:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_settings(folder, Settings(slates=Slates(window_minutes=1.0)))
+        write_settings(folder, Settings(snapshot_every=SNAPSHOT, slates=Slates(window_minutes=1.0)))
         with Engine.open(folder, encoder="none") as engine:
             fill(engine, World(ITEMS, PEOPLE), BEFORE)
         with serving(folder) as (port, pid):
@@ -153,14 +155,7 @@ def _items() -> Iterator[bytes]:
 
 
 def health(port: int) -> Health:
-    async def ask() -> bytes:
-        client = Client(port)
-        try:
-            return await client.ask("GET", "/health/ready")
-        finally:
-            client.close()
-
-    return msgspec.json.decode(asyncio.run(ask()), type=Health)
+    return msgspec.json.decode(asyncio.run(once(port, "/health/ready")), type=Health)
 
 
 def figures(load: Load, warm: Sequence[Stretch], measured: Sequence[Stretch]) -> Figures:
@@ -190,14 +185,11 @@ def _rss(stretches: Sequence[Stretch]) -> float:
 
 
 def shown(found: Figures) -> Table:
-    table = Table("", "first quarter", "last quarter", title=f"{found['minutes']:g} minutes of {PER_SECOND} a second")
-    for label, key in (
-        ("lists, p50 ms", "list_p50_ms"),
-        ("lists, p99 ms", "list_p99_ms"),
-        ("acks, p99 ms", "ack_p99_ms"),
-    ):
-        table.add_row(label, f"{found[f'{key}_first']:.2f}", f"{found[f'{key}_last']:.2f}")
-    table.add_row("memory, MB", f"{found['rss_mb']:,.0f}", f"{found['rss_growth_mb']:+,.1f}")
+    title = f"{found['minutes']:g} minutes at {found['requests_per_s']:.0f}/s"
+    table = Table("", "first quarter", "last quarter", title=title)
+    for key in ("list_p50_ms", "list_p99_ms", "ack_p99_ms"):
+        table.add_row(key, f"{found[f'{key}_first']:.2f}", f"{found[f'{key}_last']:.2f}")
+    table.add_row("memory, MB", f"{found['rss_mb']:,.0f}", f"{found['rss_mb'] + found['rss_growth_mb']:,.0f}")
     table.add_row("cores", "", f"{found['cores']:.2f}")
     table.add_row("errors", "", f"{found['errors']:,.0f}")
     return table
@@ -206,8 +198,9 @@ def shown(found: Figures) -> Table:
 PROTOCOL = (
     f"open loop over HTTP, a second: {PER_SECOND} requests ({AT_ONCE} items in one), from the scheduled moment; "
     f"{MINUTES:g} minutes after a warm-up of {WARM_UP:g}; people and items as they were, events repeat what was met; "
-    "[slates] window_minutes=1; rss: medians of the last minutes of warm-up and of all; first, last: quarters; errors: "
-    "with those of the warm-up; durability=process, encoder none (vectors brought), load generator on the same cores"
+    f"snapshot_every={SNAPSHOT}, [slates] window_minutes=1; rss: medians of the last minutes of warm-up and of all; "
+    "first, last: quarters; errors: with those of the warm-up; durability=process, encoder none (vectors brought), "
+    "load generator on the same cores"
 )
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -85,20 +86,18 @@ def measured(port: int, pid: int) -> Figures:
     tried = {closed_loop(port, paths, connections, SECONDS / 4).per_s: connections for connections in CONNECTIONS}
     connections = tried[max(tried)]
     most = closed_loop(port, paths, connections, SECONDS)
-    return {
-        "lists_per_s": most.per_s,
-        "connections": connections,
-        "failed": most.failed,
-    } | at_a_rate(port, pid, requests, SHARE * most.per_s)
+    found = at_a_rate(port, pid, requests, SHARE * most.per_s)
+    found["errors"] += most.failed
+    return {"lists_per_s": most.per_s, "connections": connections} | found
 
 
 def at_a_rate(port: int, pid: int, requests: list[bytes], rate: float) -> Figures:
-    asked = requests * int(rate * SECONDS / len(requests) + 1)
+    asked = list(islice(cycle(requests), int(rate * SECONDS)))
     gc.freeze()
     gc.disable()
-    at_constant_rate(port, rate, asked[: int(rate * SECONDS / 4)])
+    at_constant_rate(port, rate, asked[: len(asked) // 4])
     before = cpu_seconds(pid)
-    answers = at_constant_rate(port, rate, asked[: int(rate * SECONDS)])
+    answers = at_constant_rate(port, rate, asked)
     cpu = cpu_seconds(pid) - before
     gc.enable()
     seconds = answers.seconds[np.isfinite(answers.seconds)].tolist()
