@@ -25,13 +25,14 @@ from penchant import Engine, Event, Query
 from penchant.pipeline.state import Interactions
 
 PEOPLE = 5_000
+SIZES = {"4k": (4_000, 100_000), "100k": (100_000, 500_000), "1m": (1_000_000, 2_000_000)}  # items, events
 LISTS = 3_000
 
 
 def main() -> None:
     figures: dict[str, float] = {}
     table = Table("items", "list p50 us", "list p99 us", "CPU us a list", "step p50 us")
-    for label, items, events in (("4k", 4_000, 100_000), ("100k", 100_000, 500_000), ("1m", 1_000_000, 2_000_000)):
+    for label, (items, events) in SIZES.items():
         found = measure(items, events)
         figures |= {f"recommend_p50_us_{label}": found["p50"], f"recommend_p99_us_{label}": found["p99"],
                     f"cpu_us_per_list_{label}": found["cpu"]}  # fmt: skip
