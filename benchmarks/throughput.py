@@ -7,6 +7,9 @@ it, lists are asked at a constant rate (`rate`), and `p99_ms` and the server's C
 the moment a request was scheduled (`benchmarks.open_loop`), since those of a closed loop are worth nothing.
 `wrk_hello_per_s` is what the same wrk gets from a server of the same kind that has nothing to do.
 
+`start_s`: from the command until lists are answered, from a snapshot; `folder_mb`, `log_mb`: on the disk then;
+`rss_mb`: of the server after all of it.
+
 The server is `penchant serve` in a process of its own; whoever asks shares its cores. People have histories (20 to 400
 events each), and come in a drawn order, so that a list seldom finds the memory of the one before still warm. No event
 comes in between: `bench-freshness` measures that. As on any server, each list is kept as shown.
@@ -19,6 +22,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+import time
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.freshness import cpu_seconds, percentile, request, running, serving
+from benchmarks.ingest import rss_mb
 from benchmarks.latency import PEOPLE, SIZES, fill
 from benchmarks.open_loop import at_constant_rate
 from benchmarks.rows import write_row
@@ -69,8 +74,15 @@ def of_size(items: int, events: int) -> Figures:
         filling.join()
         if filling.exitcode:
             raise SystemExit("the folder could not be filled")
+        begun = time.perf_counter()
         with serving(Path(name)) as (port, pid):
-            return measured(port, pid)
+            size = {"start_s": time.perf_counter() - begun, "folder_mb": megabytes(Path(name))}
+            size["log_mb"] = (Path(name) / "events.db").stat().st_size / 2**20
+            return measured(port, pid) | size | {"rss_mb": rss_mb(pid)}
+
+
+def megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
 
 
 def filled(folder: Path, items: int, events: int) -> None:
