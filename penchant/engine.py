@@ -93,7 +93,10 @@ class Engine:
         batch = self.accept(list(events), whole=source is not None)  # an import later goes on behind them
         with self._order:
             self.write([batch], source)
-            return self.apply([batch])[0]
+            receipt = self.apply([batch])[0]
+        if receipt.erased:
+            self.snapshots.wait()
+        return receipt
 
     def accept(self, events: Sequence[Event], whole: bool = False) -> Batch:
         """Check events, and let the language model read the words they hold.
@@ -119,14 +122,17 @@ class Engine:
             batch.outcomes = [next(outcomes) for _ in batch.events]
 
     def apply(self, batches: Sequence[Batch]) -> list[Receipt]:
-        """State, counts and catalogue follow what was written; one receipt for each batch."""
+        """State, counts and catalogue follow what was written; one receipt for each batch.
+
+        Who was erased is on the disk no longer once `snapshots.wait` returns.
+        """
         logged = [one for batch in batches for one in batch.logged]
         with self.lock:
             if logged and logged[0].offset > self.parts.as_of + 1 and not self.snapshots.half_done:
                 self.parts.catch_up(self._take)  # a sender was interrupted after its events were written
             late, erased = self._take([one for one in logged if one.offset > self.parts.as_of])
             if self.snapshots.is_due or erased:
-                self.snapshots.attempt()
+                self.snapshots.begin()
             return [batch.receipt(self.parts.as_of, late, erased) for batch in batches]
 
     def _take(self, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Erased]]:
@@ -147,7 +153,7 @@ class Engine:
                     self._take(logged)
                     self.heard(logged)
             if self.snapshots.is_due:
-                self.snapshots.attempt()
+                self.snapshots.begin()
 
     def take_over(self) -> bool:
         """Own the log that was followed, if the process that owned it is gone; whether this one owns it now.

@@ -287,7 +287,18 @@ class Threads:
             job.receipts.append(receipt)
         done = dict.fromkeys(id(job) for job, _ in taken if len(job.receipts) == job.slices)
         jobs = {id(job): job for job, _ in taken}
-        return [_Answer(jobs[one].future, _whole(jobs[one].receipts)) for one in done]
+        return self._at_once([_Answer(jobs[one].future, _whole(jobs[one].receipts)) for one in done])
+
+    def _at_once(self, answers: list[_Answer]) -> list[_Answer]:
+        """Those that may leave now. A proof of erasure waits, beside, until the disk has forgotten as well."""
+        proofs = [one for one in answers if _is_proof(one)]
+        if proofs:
+            self._readers.submit(self._tell_once_written, proofs)
+        return [one for one in answers if not _is_proof(one)]
+
+    def _tell_once_written(self, proofs: list[_Answer]) -> None:
+        self.engine.snapshots.wait()
+        self._tell(proofs)
 
     def _heard(self, logged: Iterable[object]) -> None:
         """Events were taken in: whoever listens for one of their people is told."""
@@ -382,6 +393,10 @@ def _sliced(batch: Batch) -> list[Batch]:
     parts = [Batch(batch.events[a:b], batch.places[a:b], []) for a, b in pairwise([*starts, len(batch.events)])]
     parts[0].refused = batch.refused
     return parts
+
+
+def _is_proof(answer: _Answer) -> bool:
+    return isinstance(answer.result, Receipt) and bool(answer.result.erased)
 
 
 def _whole(receipts: Sequence[Receipt]) -> Receipt:
