@@ -89,7 +89,8 @@ def test_events_and_lists_go_on_while_a_snapshot_is_written_and_the_newest_is_wh
             assert engine.recommend(Query(user="ann")).as_of == k
         go_on.set()
         engine.snapshots.wait()
-        assert written in ([1, 3], [3])  # the second was never begun to be written
+        assert written[-1] == 3
+        assert len(written) <= 2  # of those that waited, only the newest is written
         assert [path.name for path in (tmp_path / "snapshots").glob("*.npz")] == [f"{3:016d}.npz"]
 
 
