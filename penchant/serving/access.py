@@ -177,7 +177,7 @@ class Access:
         """From now on, keys made or revoked are so here within a second."""
         if self._folder is not None and self._follower is None:
             path = self._folder / FILE
-            self._follower = Follower("what was changed about keys is", lambda: mark(path), self.reload)
+            self._follower = Follower("what was changed about keys is not in use", lambda: mark(path), self.reload)
 
     def reload(self) -> None:
         """Read the file again. Raises Corrupt, and then the keys in use stay as they are."""

@@ -122,6 +122,9 @@ def _of_engine(engine: Engine) -> Iterator[Metric]:
 def _of_folder(engine: Engine) -> Iterator[Metric]:
     settings, (log, wal) = engine.parts.settings, engine.parts.log.sizes()
     yield _gauge("penchant_log_bytes", "Size of events.db", log)
+    yield _gauge(
+        "penchant_log_free_bytes", "Of these, what holds nothing and is written to first", engine.parts.log.free()
+    )
     yield _gauge("penchant_wal_bytes", "Size of what SQLite has yet to write into events.db", wal)
     if settings.max_log_bytes:
         yield _gauge("penchant_log_ceiling_bytes", "The setting max_log_bytes", settings.max_log_bytes)
@@ -130,6 +133,9 @@ def _of_folder(engine: Engine) -> Iterator[Metric]:
     moment = written(engine.parts.folder / "snapshots")
     if moment is not None:
         yield _gauge("penchant_snapshot_age_seconds", "Since the newest snapshot was written", time.time() - moment)
+    dropped = CounterMetricFamily("penchant_retention_dropped", "Events that were older than the settings keep")
+    dropped.add_metric((), engine.retention.dropped)
+    yield dropped
     failures = CounterMetricFamily("penchant_snapshot_failures", "Snapshots that could not be written")
     failures.add_metric((), engine.snapshots.failures)
     yield failures

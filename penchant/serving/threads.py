@@ -94,6 +94,7 @@ class Threads:
     def __init__(self, engine: Engine) -> None:
         self.engine, self._loop, self.measures = engine, asyncio.get_running_loop(), Measures()
         engine.tracks, engine.heard = True, self._heard  # what a server answers is shown to somebody
+        engine.retention.send = self._send  # events of the log's own come between those of others
         self.listeners = Listeners(engine.parts.log)
         self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
         self._to_engine: SimpleQueue[_Written | _Asked | None] = SimpleQueue()
@@ -187,6 +188,10 @@ class Threads:
         sent = _Sent.of(batch, self._loop.create_future())
         self._to_log.put(sent)
         return await sent.future
+
+    def _send(self, event: Event) -> None:
+        """On a thread of its own, which waits until it is done."""
+        asyncio.run_coroutine_threadsafe(self._logged(Batch([event], [0], [])), self._loop).result()
 
     async def _ask(self, asked: _Asked) -> Slate:
         self._check_open()
