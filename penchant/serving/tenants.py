@@ -201,6 +201,11 @@ class Many:
     def warnings(self) -> list[str]:
         return []
 
+    @property
+    def here(self) -> dict[str, Threads]:
+        """Those that are open, by name."""
+        return {name: tenant.threads for name, tenant in self._here.items() if tenant.threads is not None}
+
     # -- opening and closing -------------------------------------------------------------------------------------------
 
     def _begin(self, name: str) -> _Tenant:
