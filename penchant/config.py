@@ -22,7 +22,7 @@ from penchant.types import Policy
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
-TABLES = ("weights", "actions", "policy", "slates")  # settings that are written as tables, which in the file come last
+TABLES = ("weights", "actions", "policy", "slates", "retention")  # settings written as tables, last in the file
 # What a running engine takes from the file: states, counts, vectors and texts do not depend on it.
 LIVE = frozenset(
     {
@@ -35,6 +35,7 @@ LIVE = frozenset(
         "max_memory_bytes",
         "snapshot_every",
         "sensitive",  # a training alone reads it
+        "retention",
     }
 )
 
@@ -62,6 +63,18 @@ class Slates(Struct, frozen=True, forbid_unknown_fields=True):
     window_minutes: float = 30.0
     conversions: tuple[str, ...] = ("buy", "subscribe", "complete")
     shown: Literal["answered", "told"] = "answered"
+
+
+class Retention(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of what people did; the rest is dropped as if it had never been sent.
+
+    events  the last so many interactions of a person, and as many impressions; 0: all. Somebody is cut down to them
+            who has a quarter more
+    days    what is not older than this; 0: all
+    """
+
+    events: int = 0
+    days: float = 0.0
 
 
 def default_actions() -> dict[str, Action]:
@@ -114,6 +127,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     actions         what each action weighs in what a person is about; naming one replaces all defaults
     slates          what is kept of lists that were answered, and what belongs to them (`Slates`)
     policy          how lists are made of candidates where a query does not say it (`types.Policy`): diversity, caps ...
+    retention       how much is kept of what people did (`Retention`); all of it by default
     """
 
     durability: Literal["process", "power"] = "process"
@@ -142,6 +156,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     actions: dict[str, Action] = field(default_factory=default_actions)
     policy: Policy = field(default_factory=Policy)
     slates: Slates = Slates()
+    retention: Retention = Retention()
 
 
 def load_settings(folder: Path, **flags: Any) -> Settings:
@@ -185,7 +200,7 @@ def write_settings(folder: Path, settings: Settings) -> Path:
         lines += [
             f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
         ]
-    for table in ("policy", "slates"):
+    for table in ("policy", "slates", "retention"):
         its, standard = getattr(settings, table), getattr(defaults, table)
         said = {name: value for name, value in structs.asdict(its).items() if value != getattr(standard, name)}
         lines += [f"\n[{table}]", *(f"{name} = {_inline(value)}" for name, value in said.items())] if said else []
@@ -243,6 +258,8 @@ def _check_ranges(settings: Settings) -> None:
         "slates.days": (0, 3650),
         "slates.most_bytes": (2**20, 2**50),
         "slates.window_minutes": (1 / 60, 7 * 1440),
+        "retention.events": (0, 10**9),
+        "retention.days": (0, 36_500),
     }
     for name, (low, high) in ranges.items():
         value = attrgetter(name)(settings)

@@ -39,6 +39,7 @@ from penchant.models import versions
 from penchant.parts import Parts
 from penchant.pipeline.events import check
 from penchant.pipeline.ranking import Ranked
+from penchant.retention import Rounds
 from penchant.snapshots import Snapshots
 from penchant.storage.log_reading import Logged
 from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Slate
@@ -53,6 +54,7 @@ class Engine:
         self.parts, self.lock, self._order = parts, parts.lock, threading.Lock()
         self._clock = Clock(parts.log.newest())
         self.snapshots = Snapshots(parts)
+        self.retention = Rounds(parts, self._send, self._clock.now)
         self.tracks = False  # whether lists of the present moment count as shown, where the query does not say
         self.heard: Callable[[Sequence[Logged]], None] = _say_nothing  # of events that another process wrote
         self._followers: list[Follower] = []
@@ -142,6 +144,13 @@ class Engine:
         except BaseException:
             self.snapshots.half_done = True  # Ctrl-C, say: what is half applied must never reach a snapshot
             raise
+
+    def _send(self, event: Event) -> None:
+        """An event of the log's own."""
+        batch = Batch([event], [0], [])
+        with self._order:
+            self.write([batch])
+            self.apply([batch])
 
     def follow(self) -> None:
         """Take in what the process that owns the log has committed. Nothing to do where this one owns it."""
@@ -292,7 +301,7 @@ class Engine:
         A version that is refused leaves the one in use where it is, and a warning.
         """
         look = partial(versions.pointer, self.parts.home / "versions")
-        self._followers.append(Follower("the version that was chosen is", look, self.use_chosen_version))
+        self._followers.append(Follower("the version that was chosen is not in use", look, self.use_chosen_version))
 
     def use_chosen_version(self) -> bool:
         """Go over to the version that was chosen, now; whether it was another one. Lists and events go on meanwhile.
@@ -313,7 +322,7 @@ class Engine:
         """
         look = partial(mark, self.parts.home / FILE)
         use = partial(self.use_settings, **flags)
-        self._followers.append(Follower("what was changed in the settings is", look, use))
+        self._followers.append(Follower("what was changed in the settings is not in use", look, use))
 
     def use_settings(self, **flags: Any) -> None:
         """Use the settings as they are now, as far as they are `LIVE`. Lists and events go on meanwhile.
@@ -330,6 +339,21 @@ class Engine:
                 told = f"stays {getattr(before, name)!r} until the next start."
                 raise InvalidInput(told, field=name, value=getattr(wanted, name), way_out="Restart for it.")
 
+    # -- retention -----------------------------------------------------------------------------------------------------
+
+    def retain(self) -> int:
+        """Drop what is older than the settings keep ([retention]), now; how many events. Lists and events go on.
+
+        Raises Unavailable when the disk refuses; what was dropped until then is.
+        """
+        return self.retention.run()
+
+    def follow_retention(self) -> None:
+        """From now on, do so whenever it is due, beside lists and events, until closed."""
+        self._followers.append(
+            Follower("retention is behind, and goes on later", self.retention.look, self.retention.run_beside)
+        )
+
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def rebuild(self) -> None:
@@ -340,6 +364,7 @@ class Engine:
             self.parts.catch_up(self._take)
 
     def close(self) -> None:
+        self.retention.stop()
         for follower in self._followers:
             follower.close()
         self.parts.texts.close()

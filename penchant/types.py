@@ -10,8 +10,17 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-Kind = Literal["interaction", "item", "user", "impression", "retraction", "alias", "erasure"]
-KINDS: tuple[Kind, ...] = ("interaction", "item", "user", "impression", "retraction", "alias", "erasure")
+Kind = Literal["interaction", "item", "user", "impression", "retraction", "alias", "erasure", "retention"]
+KINDS: tuple[Kind, ...] = (
+    "interaction",
+    "item",
+    "user",
+    "impression",
+    "retraction",
+    "alias",
+    "erasure",
+    "retention",
+)
 Scalar = str | int | float | bool
 
 
@@ -26,6 +35,7 @@ class Event(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
     retraction   the event whose id is ``target`` did not happen
     alias        the anonymous ``session`` is ``user``: from now on both are one person
     erasure      forget ``user``
+    retention    old events were dropped, as the settings say: the log's own, which nobody can send
 
     ``id`` makes sending it again harmless; without one, the log gives one. ``time`` is Unix seconds; without one,
     the moment of arrival.

@@ -155,6 +155,22 @@ class UserStates:
         self.store.ensure(person + 1)
         self.store.clear(person)
 
+    def folded_beside(self, history: History, word_vectors: Callable[[Sequence[int]], Floats]) -> UserStates:
+        """The state of a history, in a table of its own; no item of it waits to be read. Needs no lock."""
+        store = StateStore(self.store.size, self.store.sums.shape[1])
+        beside = UserStates(store, self._index, self.version, word_vectors, _nothing_waits, self._history)
+        beside.replace(0, history)
+        return beside
+
+    def put(self, person: int, folded: UserStates) -> None:
+        """A state that was `folded_beside`, while nothing it is made of has changed."""
+        self.store.ensure(person + 1)
+        self.store.put(person, folded.store)
+
+    def fold_again(self) -> None:
+        """Anybody's history may be another now: states are folded from the log as they are needed."""
+        self.store.fresh[self.store.newest > 0] = OTHER_VERSION
+
     def newest(self, person: int) -> int:
         """Offset of the newest event of a person; 0: none."""
         return int(self.store.newest[person]) if 0 <= person < self.store.people else 0
@@ -275,6 +291,10 @@ class UserStates:
         if len(rows):
             x[rows] = self.version.joined(x[rows], self._word_vectors(offsets[rows].tolist()))
         return x
+
+
+def _nothing_waits(items: Sequence[int]) -> None:
+    """Where no text waits to be read."""
 
 
 def _interactions(people: Longs, history: History) -> Interactions:

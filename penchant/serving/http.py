@@ -53,6 +53,7 @@ from penchant.serving.calls import threads_of as _threads
 from penchant.serving.door import Door, opened
 from penchant.serving.requests import Requests
 from penchant.serving.script import send_script
+from penchant.serving.tenants import Many
 from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
@@ -295,8 +296,14 @@ async def live(request: Call) -> ASGIApp:
 @get("/metrics", include_in_schema=False)
 async def metrics(request: Call) -> Response[bytes]:
     """What there is to watch, in Prometheus' text format; docs/operations.md says what each is."""
-    requests = None if caller_of(request.scope).tenant else request.app.state.requests  # of all tenants together
-    text = await asyncio.to_thread(telemetry.text, requests, opened(request.scope))
+    state, caller = request.app.state, caller_of(request.scope)
+    tenants = state.door.tenants
+    if caller.is_operator and isinstance(tenants, Many):
+        text = await asyncio.to_thread(telemetry.text_of_all, state.requests, tenants.here)
+    else:
+        requests = None if caller.tenant else state.requests  # of all tenants together
+        threads = tenants.threads if caller.is_operator else opened(request.scope)
+        text = await asyncio.to_thread(telemetry.text, requests, threads)
     return Response(text, media_type=telemetry.CONTENT_TYPE)
 
 
