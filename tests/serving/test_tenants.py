@@ -31,6 +31,12 @@ NAMES = ("shop", "news", "video")
 QUIET = 'encoder = "none"\n'
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a tenant takes longer to open than a request would wait for."""
+    monkeypatch.setattr(module, "PATIENCE", 60.0)
+
+
 def made(folder: Path, *names: str) -> Path:
     for name in names:
         tenant_folders.create(folder, name, QUIET)
