@@ -51,10 +51,11 @@ class Listed(NamedTuple):
 
 
 class Past(NamedTuple):
-    """An event that may have moved a score, and the fields of its item."""
+    """An event that may have moved a score, the fields of its item, and what that is called."""
 
     event: Event
     fields: Mapping[str, Any]
+    title: str | None
 
 
 class Told(NamedTuple):
@@ -148,18 +149,16 @@ def _told(parts: Parts, query: Query, person: int, listed: Listed, few: UserStat
     found = [listed.again(parts.asked(person, vectors[k], query, few, k), listed.items) for k in range(rows)]
     names = found[0].names
     added = listed.scored.terms[:, len(names) :].sum(1)  # by promotions, which stay
-    scores, terms = (
-        np.stack([one.scores + added for one in found]),
-        np.stack([one.terms[listed.places] for one in found]),
-    )
-    rescored = Rescored(names, scores, terms)
+    scores = np.stack([one.scores + added for one in found])
+    rescored = Rescored(names, scores, np.stack([one.terms[listed.places] for one in found]))
     return Told(rescored, explanation.effects(rescored, listed.places), [_past(parts, one) for one in offsets.tolist()])
 
 
 def _past(parts: Parts, offset: int) -> Past | None:
     """What the log says at an offset."""
     for (logged,) in parts.log.replay(offset - 1, offset):
-        return Past(logged.event, _fields(parts, logged.item))
+        fields = _fields(parts, logged.item)
+        return Past(logged.event, fields, explanation.title(fields, parts.settings.title))
     return None
 
 
@@ -198,7 +197,7 @@ def _moved(parts: Parts, listed: Listed, told: Told, k: int, fields: Mapping[str
     reason = Reason(text="", rank=_rank(listed, found.scores[0], k), earlier=effects.told(-1, k))
     for place, row in enumerate(strongest.tolist()):
         if (past := told.pasts[row]) is not None:
-            one = _one(past, effects.told(row, k), found.names[effects.through[row, k]], named)
+            one = _one(past, effects.told(row, k), found.names[effects.through[row, k]])
             one.shared = _shared(past, fields, named) if place < _COMPARED else {}
             reason.moved.append(one)
     if len(strongest):
@@ -210,15 +209,15 @@ def _rank(listed: Listed, scores: NDArray[np.float32], k: int) -> int:
     return explanation.rank(scores, listed.shown, listed.items, int(listed.places[k]))
 
 
-def _one(past: Past, effect: float, through: str, named: str) -> Moved:
-    event, title = past.event, explanation.title(past.fields, named)
+def _one(past: Past, effect: float, through: str) -> Moved:
+    event = past.event
     return Moved(
         event=event.id or "",
         action=event.action or "",
         effect=effect,
         through=through,
         item=event.item,
-        title=title,
+        title=past.title,
         words=event.words,
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,5 +150,6 @@ def _runs(one: str, other: str) -> Iterator[str]:
                     yield mine[block.a : block.a + block.size]
 
 
+@lru_cache(maxsize=4096)
 def _is_sensitive(name: str) -> bool:
     return name.casefold().replace(" ", "_").replace("-", "_") in SENSITIVE
