@@ -21,10 +21,8 @@ KINDS: tuple[Kind, ...] = (
     "erasure",
     "retention",
 )
-Kind = Literal["interaction", "item", "user", "impression", "retraction", "alias", "erasure"]
 Language = Literal["en", "zh"]  # of sentences about items
 TITLE = "title"  # in what items share: words that stand in what both are called, whichever field that is
-KINDS: tuple[Kind, ...] = ("interaction", "item", "user", "impression", "retraction", "alias", "erasure")
 Scalar = str | int | float | bool
 
 
