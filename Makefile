@@ -17,6 +17,7 @@ help:
 	@echo "make bench-replay      quality of version 0 on MovieLens-1M (needs PENCHANT_DATA), beside simple baselines"
 	@echo "make bench-presets     penchant init --preset shop, news, video on real data, beside simple baselines"
 	@echo "make bench-quality bench-loo bench-cold bench-ratings bench-training bench-ablations   trained models there"
+	@echo "make bench-reasons     whether reasons are true there: stated effects beside measured ones"
 	@echo "make bench-peers       beside implicit, scikit-surprise, RecTools and EASE there (first: make peers-env-implicit"
 	@echo "                       peers-env-surprise peers-env-rectools; PEERS=... SAMPLE=... for a part of it)"
 	@echo "make bench-beauty bench-sports   leave-one-out on Amazon 2014 (VALIDATE=1 SIZE=... EPOCHS=..., SAMPLE=...)"

@@ -18,7 +18,7 @@ from msgspec import Struct, field, structs
 
 from penchant import policies
 from penchant.errors import InvalidInput
-from penchant.types import Policy
+from penchant.types import Language, Policy
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
@@ -30,6 +30,7 @@ LIVE = frozenset(
         "fresh_half_life_days",
         "seen",
         "policy",
+        "title",
         "max_field_bytes",
         "max_log_bytes",
         "max_memory_bytes",
@@ -41,9 +42,13 @@ LIVE = frozenset(
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
-    """How strongly an action moves the person's state; below 0 it pushes away, and only above 0 is it counted."""
+    """How strongly an action moves the person's state; below 0 it pushes away, and only above 0 is it counted.
+
+    ``said``: how a reason tells of it, by language: ``{ en = "streamed", zh = "播放过" }``.
+    """
 
     weight: float = 1.0
+    said: dict[Language, str] = {}
 
 
 class Slates(Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +112,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     durability      ``process``: an acknowledged event survives kill -9; ``power``: also the loss of power
     encoder         a folder or a hub name of a sentence encoder; empty: all-MiniLM-L6-v2
     template        how an item's fields become text, e.g. ``"{title}. {genres}"``; empty: every text field in order
+    title           the field by which reasons call an item; empty: `title`, `name`, or else the first text field
     neighbours      the dial: most neighbours kept for an item in each count table
     half_life_days  after so many days, an interaction counts half for what is recent
     contexts        values of the context that have a popularity of their own, by field: ``device = ["tv", "phone"]``
@@ -133,6 +139,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     durability: Literal["process", "power"] = "process"
     encoder: str = ""
     template: str = ""
+    title: str = ""
     neighbours: int = 256
     half_life_days: float = 7.0
     contexts: dict[str, tuple[str | int | float | bool, ...]] = field(default_factory=dict)
@@ -198,7 +205,8 @@ def write_settings(folder: Path, settings: Settings) -> Path:
         lines += ["\n[weights]", *(f"{name} = {weight}" for name, weight in settings.weights.items())]
     if settings.actions != defaults.actions:
         lines += [
-            f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
+            f"\n[actions.{_written(name)}]\nweight = {action.weight}{_said(action)}"
+            for name, action in settings.actions.items()
         ]
     for table in ("policy", "slates", "retention"):
         its, standard = getattr(settings, table), getattr(defaults, table)
@@ -207,6 +215,10 @@ def write_settings(folder: Path, settings: Settings) -> Path:
     path = folder / FILE
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _said(action: Action) -> str:
+    return f"\nsaid = {_inline(action.said)}" if action.said else ""
 
 
 def _written(value: object) -> str:

@@ -29,7 +29,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import allowing, ceilings, intake, kernels, listing, policies, questions, records, seeding
+from penchant import allowing, ceilings, explaining, intake, kernels, listing, policies, questions, records, seeding
 from penchant.batches import Batch
 from penchant.clock import Clock
 from penchant.config import FILE, LIVE, changed, load_settings
@@ -42,7 +42,7 @@ from penchant.pipeline.ranking import Ranked
 from penchant.retention import Rounds
 from penchant.snapshots import Snapshots
 from penchant.storage.log_reading import Logged
-from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Slate
+from penchant.types import Erased, Event, Feedback, Item, Language, Page, Profile, Query, Receipt, Slate
 
 _HALF_DONE = "an event could not be applied: open the folder again, it is rebuilt"
 
@@ -252,9 +252,9 @@ class Engine:
             person, vector = self._vector(query)
             return listing.slate(self.parts, query, person, listing.matching(self.parts, query, person, vector))
 
-    def slate(self, id: str) -> Feedback:
-        """A list that was shown, as it was, with what was done about it since. Raises NotFound."""
-        return self.parts.showing.find(id)
+    def slate(self, id: str, explain: bool = False, language: Language = "en") -> Feedback:
+        """A list that was shown, as it was, with what was done about it; ``explain``: and why. Raises NotFound."""
+        return explaining.find(self.parts, id, language) if explain else self.parts.showing.find(id)
 
     def _restore_shown(self) -> None:
         """Lists whose window has not passed wait on; what was done about them is in the log."""

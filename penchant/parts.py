@@ -158,17 +158,25 @@ class Parts:
 
     def vectors_of(self, people: Sequence[int], queries: Sequence[Query]) -> Floats:
         """f(x) [n, dim] of people at the moments of their queries."""
-        reads = bool(self.version.manifest.profile.tags)
-        profiles = [self.catalogue.profile(person) if reads and person >= 0 else {} for person in people]
-        return self.states.asked(people, [query.time or 0.0 for query in queries], self.version.profiles(profiles))
+        return self.states.asked(people, [query.time or 0.0 for query in queries], self.profiles_of(people))
 
-    def asked(self, person: int, vector: Floats, query: Query) -> Asked:
-        recent = self.states.recent(person, self.positive)
-        context = self.log.contexts.bits(query.context)
-        asked = Asked(vector, recent, float(query.time or 0.0), self.states.depth(person), person, context)
+    def profiles_of(self, people: Sequence[int]) -> Longs:
+        """What the version in use reads of their profiles."""
+        reads = bool(self.version.manifest.profile.tags)
+        return self.version.profiles(
+            [self.catalogue.profile(person) if reads and person >= 0 else {} for person in people]
+        )
+
+    def asked(
+        self, person: int, vector: Floats, query: Query, states: UserStates | None = None, row: int = -1
+    ) -> Asked:
+        """What a list is asked by; ``states`` and ``row``: where what is known of the person is read from elsewhere."""
+        states, row = (self.states, person) if states is None else (states, row)
+        recent, context = states.recent(row, self.positive), self.log.contexts.bits(query.context)
+        asked = Asked(vector, recent, float(query.time or 0.0), states.depth(row), person, context)
         if self.seen(query) == "ever":
             return asked
-        own, actions = self.states.own(person)
+        own, actions = states.own(row)
         return asked._replace(own=own, weights=self.weights[actions])
 
     def judged(self, person: int, vector: Floats, items: Longs) -> list[tuple[dict[str, float], float | None]]:

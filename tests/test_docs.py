@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import typer.main
 
-from penchant import Query
+from penchant import Query, Reason
 from penchant.config import FILE, Settings, load_settings
 from penchant.expressions import parse
 from penchant.policies import check
@@ -83,6 +83,14 @@ def test_the_settings_of_the_page_on_feedback_are_the_defaults(tmp_path: Path) -
     _, settings = blocks("", (ROOT / "docs" / "feedback.md").read_text(encoding="utf-8"))
     (tmp_path / FILE).write_text(settings, encoding="utf-8")
     assert load_settings(tmp_path) == Settings()
+
+
+def test_the_reason_of_the_page_is_one_and_its_settings_can_be_used(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+    (told,) = blocks("json", page)
+    assert msgspec.json.decode(told, type=Reason).moved[0].shared == {"genres": ["Horror", "Sci-Fi"]}
+    (tmp_path / FILE).write_text(blocks("", page)[1], encoding="utf-8")
+    assert load_settings(tmp_path).actions["stream"].said["zh"] == "播放过{}"
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

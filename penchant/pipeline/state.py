@@ -183,6 +183,28 @@ class UserStates:
             return
         self.take(_interactions(np.full(len(history.offset), person, np.int64), history))
 
+    def without(self, person: int, last: int) -> tuple[UserStates, Longs]:
+        """What would be known had one event not been: people of their own, asked as everybody is; the offsets left out.
+
+        Their numbers are the rows of `StateStore.without`. For somebody of whom nothing is known there is nobody.
+        """
+        if not 0 <= person < self.store.people:
+            return self.alone(), np.empty(0, np.int64)
+        self.settle([person])
+        few, offsets = self.store.without(person, last)
+        return self._with(few), offsets
+
+    def alone(self) -> UserStates:
+        """The same of nobody: people that it is told of are its own."""
+        return self._with(StateStore(self.store.size, self.version.sums))
+
+    def _with(self, store: StateStore) -> UserStates:
+        def word_vectors(offsets: Sequence[int]) -> Floats:
+            each, places = np.unique(offsets, return_inverse=True)
+            return self._word_vectors(each.tolist())[places]
+
+        return UserStates(store, self._index, self.version, word_vectors, self._settle, self._history)
+
     def recent(self, person: int, positive: Bytes) -> Longs:
         """The items a person last acted on with approval, newest first, at most kernels.ASKED."""
         if not 0 <= person < self.store.people:
