@@ -169,7 +169,7 @@ async def event_then_list(clients: tuple[Client, Client], found: Found, event: E
                 found.seen += attempt == 0
                 found.effect.append(time.perf_counter() - scheduled)
                 return
-    except ConnectionError as error:
+    except OSError as error:  # refused, broken off, or not even connected in time
         found.failed += 1
         print(error, file=sys.stderr)
 

@@ -43,7 +43,7 @@ from penchant.config import Settings, Slates, write_settings
 from penchant.engine import Engine
 
 ITEMS, PEOPLE, BEFORE = 20_000, 2_000, 50_000
-PER_SECOND = {"event": 200, "list": 200, "search": 5, "items": 2}  # requests of each kind
+PER_SECOND = {"event": 100, "list": 100, "search": 5, "items": 1}  # requests of each kind
 SENT_AGAIN, AT_ONCE = 2_000, 10  # items; in a request
 SNAPSHOT = 50_000  # events, of which some minutes bring as many
 MINUTES = float(os.environ.get("MINUTES", 20))
