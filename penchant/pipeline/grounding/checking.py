@@ -26,6 +26,7 @@ from penchant.pipeline.grounding.vocabulary import Language, Phrases, grouped, v
 _HANGING = re.compile(r"(but|however|yet|also|so|therefore|thus|hence|moreover|instead|and|or|both|that is why|"
                       r"但是?|不过|然而|所以|因此|而且|并且|同时|此外)\b", re.IGNORECASE)  # fmt: skip
 _QUOTED = re.compile(r"[\"“”«»„《》「」『』]")
+_DETERMINERS = frozenset("the a an its their his her our your my this that s".split())
 _PAIRS = {"《": "》", "「": "」", "『": "』", "“": "”", "«": "»", '"': '"', "„": "“"}
 
 
@@ -246,6 +247,9 @@ class _Sentence:
             count = longest(self.read, at, self.vocabulary.superlatives)
             if not count or at in done or at in self.idle or self._idiom(at) and token.text != "最":
                 continue
+            if token.text == "first" and not _determined(self.read, at):
+                done.add(at)  # "first shown in 1995"
+                continue
             after = next((t for t in self.read[at + count :] if t.said), None)
             held = after is not None and (stem(token.text), stem(after.text)) in self.facts.pairs
             yield Claim(self._words(at, at + count), "superlative", held)
@@ -289,6 +293,10 @@ class _Sentence:
 def _covered(read: Sequence[Token], phrases: Phrases) -> Iterator[int]:
     for at in range(len(read)):
         yield from range(at, at + longest(read, at, phrases))
+
+
+def _determined(read: Sequence[Token], at: int) -> bool:
+    return at == 0 or read[at - 1].text in _DETERMINERS
 
 
 def _inch(read: Sequence[Token], at: int) -> bool:

@@ -41,7 +41,8 @@ def _role(read: Sequence[Token], start: int, stop: int, names: Sequence[Name]) -
     for at in range(start - 1, max(-1, start - 5), -1):
         if at in taken or read[at].text in ",;，；、":
             break
-        if (role := ROLES.get(stem(read[at].text))) and not _turned(read, at, start):
+        word = stem(read[at].text) if read[at].kind != "cjk" else read[at - 1].text + read[at].text
+        if (role := ROLES.get(word)) and not _turned(read, at, start):
             return role
     return ""
 
