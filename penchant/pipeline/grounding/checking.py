@@ -26,7 +26,7 @@ from penchant.pipeline.grounding.vocabulary import Language, Phrases, grouped, v
 _HANGING = re.compile(r"(but|however|yet|also|so|therefore|thus|hence|moreover|instead|and|or|both|that is why|"
                       r"但是?|不过|然而|所以|因此|而且|并且|同时|此外)\b", re.IGNORECASE)  # fmt: skip
 _QUOTED = re.compile(r"[\"“”«»„《》「」『』]")
-_DETERMINERS = frozenset("the a an its their his her our your my this that s".split())
+_DETERMINERS = frozenset("the a an its their his her our your my s".split())
 _PAIRS = {"《": "》", "「": "」", "『": "』", "“": "”", "«": "»", '"': '"', "„": "“"}
 
 
@@ -245,7 +245,7 @@ class _Sentence:
     def _superlatives(self, done: set[int]) -> Iterator[Claim]:
         for at, token in enumerate(self.read):
             count = longest(self.read, at, self.vocabulary.superlatives)
-            if not count or at in done or at in self.idle or self._idiom(at) and token.text != "最":
+            if not count or at in done or at in self.idle or self._idiom(at):
                 continue
             if token.text == "first" and not _determined(self.read, at):
                 done.add(at)  # "first shown in 1995"

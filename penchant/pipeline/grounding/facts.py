@@ -29,7 +29,7 @@ from penchant.pipeline.grounding.vocabulary import DIGITS_ZH, MONTHS, MULTIPLES,
 SHORT = 12  # words (a Chinese character is half a word) up to which a text is a value and not a description
 TITLES = ("title", "name", "headline", "标题", "名称", "片名")
 _HOSTILE = re.compile(
-    r"https?:|www\.|\w@\w|\b\w+\.(?:com|net|org|io|cn|biz|info)\b|(?:\+?\d[\s().-]*){9,}|[<>{}`|\\]|\[/?\w+\]|"
+    r"https?:|www\.|\w@\w|\b\w+\.(?:com|net|org|io|cn|biz|info)\b|\+\d[\d\s().-]{7,}\d|\b\d{3}[-. ]\d{3,4}[-. ]\d{4}\b|(?<!\d)1[3-9]\d{9}(?!\d)|[<>{}`|\\]|\[/?\w+\]|"
     r"(?:ignore|disregard|forget|override)\b.{0,40}\b(?:previous|prior|above|instruction|prompt|rule|everything|all)|"
     r"\b(?:system|developer|hidden)\s*(?:prompt|message|instruction)|\byou (?:must|are now|should now)\b|\bas an ai\b|"
     r"\b(?:assistant|chatgpt|llm|language model)\b|忽略.{0,12}(?:指令|提示|要求|内容|规则)|系统提示|你必须|你现在是|无视|"

@@ -97,6 +97,9 @@ def _light(read: Sequence[Token], at: int, stop: int) -> bool:
         return stop >= len(read) or read[stop].text != "星" and not _measure(read, stop)
     if read[at].text in ("十", "零") and stop == at + 1:
         return True
+    if read[at].text in ("two", "three") and stop < len(read):  # "two reasons", "all three of them"
+        word = stem(read[stop].text)
+        return word not in UNITS and (word in vocabulary("en").connecting or word in vocabulary("en").function)
     return read[at].text == "one" and stop == at + 1 and not _measure(read, stop)
 
 

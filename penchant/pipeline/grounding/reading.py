@@ -131,4 +131,5 @@ def _ends(read: Sequence[Token], at: int, text: str) -> bool:
         following = next((one for one in read[at + 1 :] if one.said), None)
         return text[token.start] in "。！？" or following is None or not text[following.start].islower()
     before = read[at - 1].text if at else ""
-    return before not in _SHORT and len(before) != 1
+    inside = next((one.text for one in read[at + 1 :] if one.text not in "\"”’)'"), "") in (",", ";", ":")
+    return not inside and before not in _SHORT and len(before) != 1
