@@ -20,7 +20,11 @@ from typing import Any, NamedTuple
 
 SENTENCES = Path(__file__).parent / "sentences"
 KINDS = ("name", "number", "date", "attribute", "negation")
-IN_TURN = {"film": (*KINDS, "date"), "office": KINDS[:2] + KINDS[3:], "grocery": KINDS[:2] + KINDS[3:]}  # only films have dates
+IN_TURN = {
+    "film": (*KINDS, "date"),
+    "office": KINDS[:2] + KINDS[3:],
+    "grocery": KINDS[:2] + KINDS[3:],
+}  # only films have dates
 SHARES = {"en film": 0.36, "en office": 0.26, "en grocery": 0.12, "zh film": 0.16, "zh grocery": 0.1}
 KIND_OF = {
     "title": "name", "short": "name", "seen": "name", "seen2": "name", "scored": "name", "bought": "name",
@@ -205,15 +209,18 @@ def _film_fields(data: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for line in (data / "movies.dat").read_text(encoding="latin-1").splitlines():
         film, title, genres = line.split("::")
         if (more := plots.get(film)) and more["director"] and more["actors"].count(",") and more["plot"]:
-            yield film, {
-                "title": title,
-                "year": int(title[-5:-1]),
-                "genres": genres.split("|"),
-                "director": more["director"].split(",")[0],
-                "actors": more["actors"].split(", "),
-                "rated": more["rated"],
-                "plot": more["plot"],
-            }
+            yield (
+                film,
+                {
+                    "title": title,
+                    "year": int(title[-5:-1]),
+                    "genres": genres.split("|"),
+                    "director": more["director"].split(",")[0],
+                    "actors": more["actors"].split(", "),
+                    "rated": more["rated"],
+                    "plot": more["plot"],
+                },
+            )
 
 
 def _film_case(
@@ -265,7 +272,9 @@ def _office(data: Path, chance: random.Random) -> Callable[[], Case]:
             slots["count"] = f"{_number(int(found[1]), False, chance)} {found[2].lower()}"
         said = [word for word in ADJECTIVES if _states(both, word)]
         slots |= dict(zip(("attr", "attr2"), chance.sample(said, min(2, len(said))), strict=False))
-        if (found := re.search(r"\b(?:no|without) (?!longer)([a-z]{5,})\b", both)) and both.lower().count(found[1]) == 1:
+        if (found := re.search(r"\b(?:no|without) (?!longer)([a-z]{5,})\b", both)) and both.lower().count(
+            found[1]
+        ) == 1:
             slots["negated"] = found[1]
         events = [{"title": bought, "action": "buy"}, {"words": words, "action": "search"}]
         return Case(item, events, slots, _told(item, events))

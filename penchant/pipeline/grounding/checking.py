@@ -145,7 +145,7 @@ class _Sentence:
         self.read, self.said, self.offset, self.facts, self.rules = read, said, offset, facts, rules
         self.vocabulary = vocabulary(rules.language)
         self.names = list(_named(read, facts))
-        self.idle = set(_covered(read, self.vocabulary.phrases)) if rules.language == "en" else set()
+        self.idle = set(_covered(read, self.vocabulary.phrases))
         self.loud = _title_case(read)
 
     def claims(self) -> Iterator[Claim]:
@@ -204,7 +204,7 @@ class _Sentence:
                 done.update((at - 2, at))
             count = 0 if at in self.idle else longest(self.read, at, self.vocabulary.negators)
             inside = any(start <= at < stop for start, stop, _ in self.names if self._is_name(start, stop))
-            if not count or inside or at in done or self._idiom(at):
+            if not count or inside or at in done:
                 continue
             places = [p for p in denied(self.read[at:], 12) if p >= count]
             places = [at + p for p in places]
@@ -214,9 +214,6 @@ class _Sentence:
             yield Claim(self._words(at, stop), "negation", held)
             done.update(range(at, at + count))
             done.update(places if held else ())
-
-    def _idiom(self, at: int) -> bool:
-        return self.rules.language == "zh" and longest(self.read, at, self.vocabulary.phrases) > 1
 
     def _tells(self, at: int) -> bool:
         return self.read[at].kind == "cjk" or stem(self.read[at].text) not in self.vocabulary.connecting
@@ -245,7 +242,7 @@ class _Sentence:
     def _superlatives(self, done: set[int]) -> Iterator[Claim]:
         for at, token in enumerate(self.read):
             count = longest(self.read, at, self.vocabulary.superlatives)
-            if not count or at in done or at in self.idle or self._idiom(at):
+            if not count or at in done or at in self.idle:
                 continue
             if token.text == "first" and not _determined(self.read, at):
                 done.add(at)  # "first shown in 1995"
@@ -291,8 +288,11 @@ class _Sentence:
 
 
 def _covered(read: Sequence[Token], phrases: Phrases) -> Iterator[int]:
+    """Places inside idioms: English phrases, and Chinese words of two characters or more."""
     for at in range(len(read)):
-        yield from range(at, at + longest(read, at, phrases))
+        count = longest(read, at, phrases)
+        if read[at].kind != "cjk" or count > 1:
+            yield from range(at, at + count)
 
 
 def _determined(read: Sequence[Token], at: int) -> bool:

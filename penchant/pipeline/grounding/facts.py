@@ -45,7 +45,7 @@ _SPEAKS = re.compile(
 DATED = re.compile(r"year|released?|date|published|年|日期")
 _ARTICLE = re.compile(r"(?i)(.*), (the|an?|les?|la|l'|das|der|die|il|el|los|las)")
 _SENTENCE = re.compile(r"(?<=[.!?。！？；])\s+|(?<=[。！？；])|\n")
-_CLAUSE = frozenset(",;:.!?()。、—–\"")
+_CLAUSE = frozenset(',;:.!?()。、—–"')
 _STOPS = frozenset(("but", "because", "since", "so", "though", "although", "yet", "which", "但", "而"))
 _REACH = 3  # words that a denial in a catalogue's text reaches
 

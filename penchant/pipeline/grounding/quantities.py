@@ -92,12 +92,14 @@ def _after_unit(read: Sequence[Token], stop: int, unit: str) -> int:
 
 
 def _light(read: Sequence[Token], at: int, stop: int) -> bool:
-    """"One" that counts nothing ("one of", "this one"), "both of the two", and 一 of 一部."""
+    """ "One" that counts nothing ("one of", "this one"), "both of the two", and 一 of 一部."""
     if read[at].text in ("一", "两") and stop == at + 1:
         return stop >= len(read) or read[stop].text != "星" and not _measure(read, stop)
     if read[at].text in ("十", "零") and stop == at + 1:
         return True
-    if read[at].text in ("two", "three") and stop < len(read):  # "two reasons", "all three of them"
+    if (
+        read[at].text in ("two", "three") and stop < len(read) and read[stop].text != "out"
+    ):  # "two reasons", "all three of them"
         word = stem(read[stop].text)
         return word not in UNITS and (word in vocabulary("en").connecting or word in vocabulary("en").function)
     return read[at].text == "one" and stop == at + 1 and not _measure(read, stop)
@@ -115,7 +117,13 @@ def _is_year(read: Sequence[Token], at: int, value: float, unit: str) -> bool:
 
 def _scored(read: Sequence[Token], stop: int, unit: str) -> bool:
     out = [one.text for one in read[stop : stop + 2]] == ["out", "of"]
-    return unit == "star" or out or (unit == "minute" and read[stop].text == "分" and "钟" not in [one.text for one in read[stop + 1 : stop + 2]])
+    return (
+        unit == "star"
+        or out
+        or (
+            unit == "minute" and read[stop].text == "分" and "钟" not in [one.text for one in read[stop + 1 : stop + 2]]
+        )
+    )
 
 
 def _given(read: Sequence[Token], value: float, facts: Facts) -> bool:

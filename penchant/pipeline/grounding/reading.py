@@ -21,8 +21,10 @@ _TOKEN = re.compile(
 _QUOTES = str.maketrans("‘’‛´`′", "''''''")
 _SIGNS = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")  # not seen
 _ENDS = ".!?。"
-_SHORT = frozenset("mr mrs ms dr st jr sr vs vol no ed inc co ltd corp etc eg ie approx dept fig ave mt prof gen col".split())
-_OPENERS = frozenset(":;\"“”„«»(《「『—–•-!?.。")
+_SHORT = frozenset(
+    "mr mrs ms dr st jr sr vs vol no ed inc co ltd corp etc eg ie approx dept fig ave mt prof gen col".split()
+)
+_OPENERS = frozenset(':;"“”„«»(《「『—–•-!?.。')
 _BASE = re.compile(r"(sses|ies|([sxz]|ch|sh)es|s)$")
 _MARKED = re.compile(r"(?<=[a-z]{3})(ed|ing|er|ers)$")
 

@@ -48,7 +48,7 @@ def _role(read: Sequence[Token], start: int, stop: int, names: Sequence[Name]) -
 
 
 def _turned(read: Sequence[Token], at: int, start: int) -> bool:
-    """"Stars" before a title of a person's ("... stars, Heat"), or a verb whose subject is a name before it."""
+    """ "Stars" before a title of a person's ("... stars, Heat"), or a verb whose subject is a name before it."""
     return any(token.text in ("and", "while", "but") for token in read[at + 1 : start])
 
 

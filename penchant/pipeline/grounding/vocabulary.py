@@ -53,7 +53,7 @@ UNITS = {stem(name): same[0] for same in SAME_UNIT for name in same}
 MONEY = frozenset("$ € £ ¥".split())
 # What stands near a name says which field it has to come from.
 ROLES = {
-    "direct": "director", "导演": "director", "执导": "director", "filmmak": "director",
+    "direct": "director", "director": "director", "导演": "director", "执导": "director", "filmmak": "director",
     "star": "actor", "cast": "actor", "actor": "actor", "actress": "actor", "主演": "actor", "演员": "actor", "领衔": "actor",
     "manufactur": "brand", "brand": "brand", "author": "author", "novelist": "author", "作者": "author",
     "singer": "artist", "artist": "artist",
