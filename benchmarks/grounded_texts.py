@@ -47,13 +47,50 @@ ZH_SHOP = {
     "ICE CREAM/MILK/SHERBTS": "冰淇淋", "COLD CEREAL": "麦片", "SOUP": "汤", "CANDY - PACKAGED": "糖果",
     "COFFEE": "咖啡", "TOMATOES": "番茄", "BANANAS": "香蕉", "CRACKERS/MISC BKD FD": "饼干", "CHICKEN": "鸡肉",
 }  # fmt: skip
-ADJECTIVES = (
-    "black white blue red green yellow pink purple orange clear silver gold brown durable magnetic recycled compact "
-    "adjustable permanent assorted erasable portable electric wireless refillable retractable waterproof transparent "
-    "removable reusable colorful lightweight ergonomic washable fluorescent acid-free wooden metal leather plastic"
-).split()
+ADJECTIVES = [
+    "black",
+    "white",
+    "blue",
+    "red",
+    "green",
+    "yellow",
+    "pink",
+    "purple",
+    "orange",
+    "clear",
+    "silver",
+    "gold",
+    "brown",
+    "durable",
+    "magnetic",
+    "recycled",
+    "compact",
+    "adjustable",
+    "permanent",
+    "assorted",
+    "erasable",
+    "portable",
+    "electric",
+    "wireless",
+    "refillable",
+    "retractable",
+    "waterproof",
+    "transparent",
+    "removable",
+    "reusable",
+    "colorful",
+    "lightweight",
+    "ergonomic",
+    "washable",
+    "fluorescent",
+    "acid-free",
+    "wooden",
+    "metal",
+    "leather",
+    "plastic",
+]
 DIGITS_ZH = "零一二三四五六七八九十"
-NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 UNITS = {"OZ": ("oz", "ounce", "ounces"), "LB": ("lb", "pound", "pounds"), "CT": ("ct", "count", "count")}
 UNITS_ZH = {"OZ": "盎司", "LB": "磅", "CT": "个"}
 
@@ -331,7 +368,8 @@ def _shop_case(
         (ZH_SHOP[item["department"]], ZH_SHOP[item["product_category"]], ZH_SHOP[item["product_category"]],
          ZH_SHOP[before["product_category"]])
         if chinese
-        else (item["department"].lower(), item["product_category"].lower(), item["product_type"], before["product_type"])
+        else (item["department"].lower(), item["product_category"].lower(), item["product_type"],
+              before["product_type"])
     )  # fmt: skip
     number = f"0{number}" if number.startswith(".") else number
     slots = {

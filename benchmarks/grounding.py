@@ -3,9 +3,9 @@
     PENCHANT_DATA=<folder with ml-1m, amazon-office, complete-journey> make bench-grounding
     SENTENCES=tuning make bench-grounding       the sentences that the vocabulary was chosen on; writes no row
 
-1,000 true texts and 1,000 with one fact changed, of real items and histories (`grounded_texts`). A change is caught when
-the sentence that holds it is not shown; a true text is wrongly refused when anything of it is not. FAULTS=20 prints so
-many texts of each kind that went wrong.
+1,000 true texts and 1,000 with one fact changed, of real items and histories (`grounded_texts`). A change is caught
+when the sentence that holds it is not shown; a true text is wrongly refused when anything of it is not. FAULTS=20
+prints so many texts of each kind that went wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.grounded_texts import ADJECTIVES, KINDS, ZH, Text, texts
+from benchmarks.grounded_texts import KINDS, ZH, Text, texts
 from benchmarks.movielens import data_folder
 from benchmarks.rows import write_row
 from penchant.pipeline.grounding import Checked, Past, Rules, check, facts_of

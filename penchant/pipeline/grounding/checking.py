@@ -1,8 +1,8 @@
-"""A draft against facts: every sentence is read as claims; what is not supported is cut, and why is counted.
+"""A draft against facts: every sentence is read as claims; what is not supported is cut, why is counted.
 
 Notable: the world is closed. A word is a function word, a reviewed connecting word, or told by the facts; any other is
-an unsupported claim, so that a changed attribute is caught without knowing its opposite. A sentence goes as a whole, and
-with it the next one where that would be left hanging ("But ..."). What remains is the draft's own text, unchanged.
+an unsupported claim, so that a changed attribute is caught without knowing its opposite. A sentence goes as a whole,
+and with it the next one where that would be left hanging ("But ..."). What remains is the draft's own text, unchanged.
 
 Does not know: who wrote the draft, whether a claim is true of the world, or what relation a sentence states between two
 things that are both told, beyond the roles and numbers in `relations`.
@@ -17,16 +17,17 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from penchant.pipeline.grounding.facts import Facts, denied, hostile, longest
+from penchant.pipeline.grounding.facts import Facts, denied, longest
 from penchant.pipeline.grounding.quantities import counted
-from penchant.pipeline.grounding.reading import CJK, Token, plain, sentences, sequence, stem, tokens
+from penchant.pipeline.grounding.reading import Token, plain, sentences, sequence, stem, tokens
 from penchant.pipeline.grounding.relations import misattributed
+from penchant.pipeline.grounding.untrusted import hostile
 from penchant.pipeline.grounding.vocabulary import Language, Phrases, grouped, vocabulary
 
 _HANGING = re.compile(r"(but|however|yet|also|so|therefore|thus|hence|moreover|instead|and|or|both|that is why|"
                       r"但是?|不过|然而|所以|因此|而且|并且|同时|此外)\b", re.IGNORECASE)  # fmt: skip
 _QUOTED = re.compile(r"[\"“”«»„《》「」『』]")
-_DETERMINERS = frozenset("the a an its their his her our your my s".split())
+_DETERMINERS = frozenset(["the", "a", "an", "its", "their", "his", "her", "our", "your", "my", "s"])
 _PAIRS = {"《": "》", "「": "」", "『": "』", "“": "”", "«": "»", '"': '"', "„": "“"}
 
 
@@ -42,8 +43,8 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 class Claim(NamedTuple):
-    """``words`` as they stand in the draft. ``kind``: name, number, date, attribute, negation, superlative, role, action,
-    link, hidden; ``held``: that the facts support it."""
+    """``words`` as they stand in the draft. ``kind``: name, number, date, attribute, negation, superlative, role,
+    action, link or hidden; ``held``: that the facts support it."""
 
     words: str
     kind: str
@@ -199,11 +200,11 @@ class _Sentence:
     def _denials(self, done: set[int]) -> Iterator[Claim]:
         """What the sentence denies has to be denied by the facts; a denial of nothing is of something unknown."""
         for at in range(len(self.read)):
-            if at > 1 and self.read[at].text == "free" and self.read[at - 1].text == "-":
+            inside = any(start <= at < stop for start, stop, _ in self.names if self._is_name(start, stop))
+            if not inside and at > 1 and self.read[at].text == "free" and self.read[at - 1].text == "-":
                 yield Claim(self._words(at - 2, at + 1), "negation", self._is_denied(at - 2))
                 done.update((at - 2, at))
             count = 0 if at in self.idle else longest(self.read, at, self.vocabulary.negators)
-            inside = any(start <= at < stop for start, stop, _ in self.names if self._is_name(start, stop))
             if not count or inside or at in done:
                 continue
             places = [p for p in denied(self.read[at:], 12) if p >= count]
@@ -282,7 +283,7 @@ class _Sentence:
 
     def _sayable(self, word: str) -> str:
         parts = tuple(word)
-        if len(word) > 1 and any(word in clause for clause in self.facts.chinese) and "past" not in word:
+        if len(word) > 1 and any(word in clause for clause in self.facts.chinese):
             return "told"
         return "said" if parts in self.vocabulary.phrases.get(word[0], ()) else ""
 
@@ -307,6 +308,3 @@ def _title_case(read: Sequence[Token]) -> bool:
     """That nearly every longer word has a capital: then a capital marks no name."""
     long = [token for token in read if token.kind == "word" and len(token.text) > 3 and not token.initial]
     return len(long) > 2 and sum(token.capital for token in long) > 0.8 * len(long)
-
-
-__all__ = ["CJK", "Checked", "Claim", "Rules", "check"]

@@ -2,10 +2,10 @@
 
 Notable: what counts as a fact depends on where it stands.
 
-    short values (titles, names, tags, numbers; up to 12 words)   names, numbers, dates and attributes
-    long text (descriptions)                                      evidence for lower-case words and for numbers together
-                                                                  with the word that follows; never names
-    titles and words of events                                    names of things the person acted on, whole; no more
+    short values (titles, tags, numbers; up to 12 words)   names, numbers, dates and attributes
+    long text (descriptions)                               evidence for lower-case words, and for numbers together with
+                                                           the word that follows; never names
+    titles and words of events                             names of things the person acted on, whole; no more
 
 Item text is untrusted. A sentence of a long text that speaks to a writer or a reader ("ignore ...", "write ...",
 "visit ...") or holds a link, an address, a telephone number or markup is no evidence for anything; a short value that
@@ -19,29 +19,17 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from penchant.pipeline.grounding.reading import Token, plain, sequence, stem, tokens
+from penchant.pipeline.grounding.untrusted import commands, hostile
 from penchant.pipeline.grounding.vocabulary import DIGITS_ZH, MONTHS, MULTIPLES, NUMBERS, UNITS, vocabulary
 
 SHORT = 12  # words (a Chinese character is half a word) up to which a text is a value and not a description
 TITLES = ("title", "name", "headline", "标题", "名称", "片名")
-_HOSTILE = re.compile(
-    r"https?:|www\.|\w@\w|\b\w+\.(?:com|net|org|io|cn|biz|info)\b|\+\d[\d\s().-]{7,}\d|\b\d{3}[-. ]\d{3,4}[-. ]\d{4}\b|(?<!\d)1[3-9]\d{9}(?!\d)|[<>{}`|\\]|\[/?\w+\]|"
-    r"(?:ignore|disregard|forget|override)\b.{0,40}\b(?:previous|prior|above|instruction|prompt|rule|everything|all)|"
-    r"\b(?:system|developer|hidden)\s*(?:prompt|message|instruction)|\byou (?:must|are now|should now)\b|\bas an ai\b|"
-    r"\b(?:assistant|chatgpt|llm|language model)\b|忽略.{0,12}(?:指令|提示|要求|内容|规则)|系统提示|你必须|你现在是|无视|"
-    r"请(?:输出|写|说|告诉|回答|推荐)",
-    re.IGNORECASE,
-)
-_SPEAKS = re.compile(
-    r"^\W*(?:please\s+|always\s+|now\s+|do not\s+|don't\s+|never\s+)*(?:say|tell|write|mention|recommend|describe|claim|"
-    r"state|respond|reply|answer|output|print|repeat|translate|pretend|act|call|click|visit|contact|follow|subscribe|"
-    r"email|insert|append|include|replace|change|use the word|note to)\b|^(?:务必|必须|一定要|请)",
-    re.IGNORECASE,
-)
 DATED = re.compile(r"year|released?|date|published|年|日期")
 _ARTICLE = re.compile(r"(?i)(.*), (the|an?|les?|la|l'|das|der|die|il|el|los|las)")
 _SENTENCE = re.compile(r"(?<=[.!?。！？；])\s+|(?<=[。！？；])|\n")
@@ -125,11 +113,6 @@ def _leaves(fields: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, s
                 yield f"{under}{name}", one
 
 
-def hostile(text: str) -> bool:
-    """That a text holds a link, an address, markup, or words for whoever writes from it."""
-    return bool(_HOSTILE.search(text))
-
-
 class _Collected:
     """Facts as they are gathered, value by value."""
 
@@ -158,7 +141,7 @@ class _Collected:
         said = sequence(text)
         if sum(0.5 if "\u3400" <= word <= "\u9fff" else 1 for word in said) > SHORT and field not in TITLES:
             self._long(field, re.sub(r"<[^>]{0,200}>", " ", text))
-        elif not hostile(text) or (field in TITLES and not _HOSTILE.search(re.sub(r"[|\\]", "", text))):
+        elif not hostile(text) or (field in TITLES and not hostile(re.sub(r"[|\\]", "", text))):
             self._short(field, text)
 
     def _short(self, field: str, text: str) -> None:
@@ -168,13 +151,15 @@ class _Collected:
         for other in self.aliases.get(sequence(text), ()):
             self._name(field, other)
             self._evidence(field, tokens(plain(other)))
-        read = [token for token in tokens(text) if token.said]
+        every = tokens(text)
+        read = [token for token in every if token.said]
         if title:
             self.spoken.update(token.text for token in read)
         elif 1 < len(read) <= 4 and all(token.kind == "word" for token in read):
             self.spoken.add(read[-1].text)  # a person is called by the last name
-        self.tags.update(stem(token.text) for token in read)
-        self._evidence(field, tokens(text))
+        no = {every[at].text for at in denied(every)}
+        self.tags.update(stem(token.text) for token in read if token.text not in no)
+        self._evidence(field, every)
 
     def _name(self, field: str, text: str) -> None:
         if said := sequence(text):
@@ -182,7 +167,7 @@ class _Collected:
 
     def _long(self, field: str, text: str) -> None:
         for sentence in _SENTENCE.split(text):
-            if sentence and not hostile(sentence) and not _SPEAKS.search(sentence):
+            if sentence and not commands(sentence):
                 self._evidence(field, tokens(sentence))
 
     def _evidence(self, field: str, read: Sequence[Token]) -> None:
@@ -190,9 +175,7 @@ class _Collected:
         self.denied.update(stem(read[at].text) for at in no)
         told = [token for at, token in enumerate(read) if at not in no]
         self.words.update(stem(token.text) for token in told if token.kind == "word")
-        self.pairs.update(
-            (stem(a.text), stem(b.text)) for a, b in zip(read, read[1:], strict=False) if a.said and b.said
-        )
+        self.pairs.update((stem(a.text), stem(b.text)) for a, b in pairwise(read) if a.said and b.said)
         self.chinese += re.findall("[\u3400-\u9fff]+", "".join(t.text if t.kind == "cjk" else " " for t in told))
         self.months.update(token.text for token in told if token.text in MONTHS)
         self._numbers(field, read)
@@ -313,8 +296,8 @@ def denied(read: Sequence[Token], reach: int = _REACH) -> Iterator[int]:
 
 def _reached(read: Sequence[Token], at: int, reach: int) -> Iterator[int]:
     light = vocabulary("en").function
-    left = reach
-    while at < len(read) and left and read[at].text not in _CLAUSE and read[at].text not in _STOPS:
+    left = float(reach)
+    while at < len(read) and left > 0 and read[at].text not in _CLAUSE and read[at].text not in _STOPS:
         if read[at].said and stem(read[at].text) not in light:
             yield at
             left -= 1 if read[at].kind != "cjk" else 0.5

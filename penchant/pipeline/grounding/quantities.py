@@ -16,7 +16,7 @@ from penchant.pipeline.grounding.facts import DATED, Facts, Number, longest, num
 from penchant.pipeline.grounding.reading import Token, stem
 from penchant.pipeline.grounding.vocabulary import MONEY, MONTHS, UNITS, vocabulary
 
-_ABOUT = frozenset("about around roughly nearly almost approximately some 约 近".split())
+_ABOUT = frozenset(["about", "around", "roughly", "nearly", "almost", "approximately", "some", "约", "近"])
 _MEASURES = frozenset(UNITS.values())
 _PRICE_FIELDS = re.compile(r"price|cost|amount|msrp|value|价")
 _TWO = frozenset(("盎司", "英寸", "英尺", "毫米", "毫升", "厘米", "小时", "分钟", "美元", "公斤"))
@@ -94,7 +94,7 @@ def _after_unit(read: Sequence[Token], stop: int, unit: str) -> int:
 def _light(read: Sequence[Token], at: int, stop: int) -> bool:
     """ "One" that counts nothing ("one of", "this one"), "both of the two", and 一 of 一部."""
     if read[at].text in ("一", "两") and stop == at + 1:
-        return stop >= len(read) or read[stop].text != "星" and not _measure(read, stop)
+        return stop >= len(read) or (read[stop].text != "星" and not _measure(read, stop))
     if read[at].text in ("十", "零") and stop == at + 1:
         return True
     if (
@@ -136,7 +136,8 @@ def _same(value: float, unit: str, fact: Number, tolerance: float) -> bool:
     if abs(value - fact.value) > tolerance * abs(fact.value) + 1e-9 or fact.unit == "star":
         return False
     if not fact.unit:
-        return bool(_PRICE_FIELDS.search(fact.field)) if unit in MONEY else not DATED.search(fact.field)
+        priced = bool(_PRICE_FIELDS.search(fact.field))
+        return priced if unit in MONEY else not (DATED.search(fact.field) or (priced and unit in _MEASURES))
     if unit in _MEASURES or fact.unit in _MEASURES:
         return unit == fact.unit
     return unit == fact.unit or not unit or unit in vocabulary("en").function

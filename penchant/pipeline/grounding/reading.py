@@ -22,11 +22,38 @@ _QUOTES = str.maketrans("‘’‛´`′", "''''''")
 _SIGNS = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")  # not seen
 _ENDS = ".!?。"
 _SHORT = frozenset(
-    "mr mrs ms dr st jr sr vs vol no ed inc co ltd corp etc eg ie approx dept fig ave mt prof gen col".split()
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "st",
+        "jr",
+        "sr",
+        "vs",
+        "vol",
+        "no",
+        "ed",
+        "inc",
+        "co",
+        "ltd",
+        "corp",
+        "etc",
+        "eg",
+        "ie",
+        "approx",
+        "dept",
+        "fig",
+        "ave",
+        "mt",
+        "prof",
+        "gen",
+        "col",
+    ]
 )
 _OPENERS = frozenset(':;"“”„«»(《「『—–•-!?.。')
 _BASE = re.compile(r"(sses|ies|([sxz]|ch|sh)es|s)$")
-_MARKED = re.compile(r"(?<=[a-z]{3})(ed|ing|er|ers)$")
+_MARKED = re.compile(r"(?<=[a-z]{3})(ed|ing)$")
 
 
 class Token(NamedTuple):
@@ -101,7 +128,7 @@ def stem(word: str) -> str:
 
 
 def _spelt(word: str) -> str:
-    if word.endswith("ss") or word.endswith("us"):
+    if word.endswith(("ss", "us")):
         return word + "es" if word.endswith("ss") else word
     word = re.sub(r"(?<=[a-z]{3})our(?=s|ed|ing|ful|ite|$)", "or", word) if len(word) > 5 else word
     return re.sub(r"(?<=[a-z]{3})is(?=e[ds]?$|ing$|ation$)", "iz", word).replace("grey", "gray")
@@ -110,7 +137,7 @@ def _spelt(word: str) -> str:
 def sentences(read: Sequence[Token], text: str, within: Collection[int]) -> Iterator[tuple[int, int]]:
     """Places [from, to) of sentences among tokens; ``within``: tokens inside names, where no sentence ends."""
     start = 0
-    for at, token in enumerate(read):
+    for at in range(len(read)):
         if at not in within and _ends(read, at, text):
             stop = at + 1
             while stop < len(read) and read[stop].text in "\"”’»」』)）'":

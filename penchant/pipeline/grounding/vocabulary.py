@@ -32,14 +32,50 @@ class Vocabulary(NamedTuple):
 NUMBERS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
-} | {word: 10 * tens for tens, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+} | {
+    word: 10 * tens
+    for tens, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+}
 MULTIPLES = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 1_000_000}
 DIGITS_ZH = {sign: value for value, sign in enumerate("零一二三四五六七八九十")} | {"两": 2}
 MONTHS = frozenset(
-    "january february march april may june july august september october november december".split()
+    [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ]
 )  # "may" is a month beside a number only
 SAME_UNIT = (
     ("oz", "ounce", "盎"), ("lb", "lbs", "pound", "磅"), ("ct", "count", "pc", "pcs", "piece", "pk", "pack", "个"),
@@ -50,11 +86,12 @@ SAME_UNIT = (
     ("quart", "qt"), ("pint", "pt"), ("yard", "yd"),
 )  # fmt: skip
 UNITS = {stem(name): same[0] for same in SAME_UNIT for name in same}
-MONEY = frozenset("$ € £ ¥".split())
+MONEY = frozenset(["$", "€", "£", "¥"])
 # What stands near a name says which field it has to come from.
 ROLES = {
     "direct": "director", "director": "director", "导演": "director", "执导": "director", "filmmak": "director",
-    "star": "actor", "cast": "actor", "actor": "actor", "actress": "actor", "主演": "actor", "演员": "actor", "领衔": "actor",
+    "star": "actor", "cast": "actor", "actor": "actor", "actress": "actor",
+    "主演": "actor", "演员": "actor", "领衔": "actor",
     "manufactur": "brand", "brand": "brand", "author": "author", "novelist": "author", "作者": "author",
     "singer": "artist", "artist": "artist",
 }  # fmt: skip
