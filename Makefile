@@ -20,6 +20,7 @@ help:
 	@echo "make bench-peers       beside implicit, scikit-surprise, RecTools and EASE there (first: make peers-env-implicit"
 	@echo "                       peers-env-surprise peers-env-rectools; PEERS=... SAMPLE=... for a part of it)"
 	@echo "make bench-beauty bench-sports   leave-one-out on Amazon 2014 (VALIDATE=1 SIZE=... EPOCHS=..., SAMPLE=...)"
+	@echo "make bench-grounding   does the checker of written texts catch what is not true (needs PENCHANT_DATA)"
 	@echo "make bench-latency bench-ingest bench-freshness bench-kill bench-swap bench-workers bench-faults   timings; rows go to benchmarks/results"
 
 demo: $(if $(TRAIN),$(VENV)/train,$(VENV)/base)

@@ -111,9 +111,8 @@ def test_chinese_is_read_too(draft: str, left: bool) -> None:
 def test_a_draft_is_refused_for_its_language_its_length_and_blocked_topics() -> None:
     assert film("这是一部动作片。").refused == "language"
     assert film("The Matrix is an action film.", Rules(longest=10)).refused == "too long"
-    assert (
-        film("The Matrix is an action film.", Rules(blocked={"violence": ["actions"]})).refused == "blocked: violence"
-    )
+    blocked = Rules(blocked={"violence": ["actions"]})
+    assert film("The Matrix is an action film.", blocked).refused == "blocked: violence"
     assert film("Une histoire inoubliable.").refused == "nothing left"
 
 
