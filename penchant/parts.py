@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -42,6 +42,7 @@ from penchant.storage.item_index import ItemIndex
 from penchant.storage.log_reading import History, Logged
 from penchant.storage.patches import patched
 from penchant.storage.state_store import StateStore, drop_snapshots, read_snapshot, write_snapshot
+from penchant.threads import lower_priority
 from penchant.types import Query
 
 Floats = NDArray[np.float32]
@@ -60,6 +61,16 @@ class Taken(NamedTuple):
     as_of: int
     arrays: dict[str, NDArray[Any]]
     version: str
+
+
+class Prepared(NamedTuple):
+    """A person's state without some events, and what it was made of; ``newest``: offset of the newest event."""
+
+    folded: UserStates
+    version: Version
+    clock: int
+    as_of: int
+    newest: int
 
 
 class Parts:
@@ -93,6 +104,8 @@ class Parts:
         self._rebuilding: threading.Thread | None = None
         self._recounting = False  # under the lock; the thread may outlive it by a moment
         self.recounted = False  # since the last snapshot
+        self._prepared: dict[int, Prepared] = {}
+        self.retaining = False  # old events are being dropped: counts wait until all has gone that is to go
         self._closing = False
 
     def _first_version(self, actions: dict[str, float]) -> Version:
@@ -145,17 +158,25 @@ class Parts:
 
     def vectors_of(self, people: Sequence[int], queries: Sequence[Query]) -> Floats:
         """f(x) [n, dim] of people at the moments of their queries."""
-        reads = bool(self.version.manifest.profile.tags)
-        profiles = [self.catalogue.profile(person) if reads and person >= 0 else {} for person in people]
-        return self.states.asked(people, [query.time or 0.0 for query in queries], self.version.profiles(profiles))
+        return self.states.asked(people, [query.time or 0.0 for query in queries], self.profiles_of(people))
 
-    def asked(self, person: int, vector: Floats, query: Query) -> Asked:
-        recent = self.states.recent(person, self.positive)
-        context = self.log.contexts.bits(query.context)
-        asked = Asked(vector, recent, float(query.time or 0.0), self.states.depth(person), person, context)
+    def profiles_of(self, people: Sequence[int]) -> Longs:
+        """What the version in use reads of their profiles."""
+        reads = bool(self.version.manifest.profile.tags)
+        return self.version.profiles(
+            [self.catalogue.profile(person) if reads and person >= 0 else {} for person in people]
+        )
+
+    def asked(
+        self, person: int, vector: Floats, query: Query, states: UserStates | None = None, row: int = -1
+    ) -> Asked:
+        """What a list is asked by; ``states`` and ``row``: where what is known of the person is read from elsewhere."""
+        states, row = (self.states, person) if states is None else (states, row)
+        recent, context = states.recent(row, self.positive), self.log.contexts.bits(query.context)
+        asked = Asked(vector, recent, float(query.time or 0.0), states.depth(row), person, context)
         if self.seen(query) == "ever":
             return asked
-        own, actions = self.states.own(person)
+        own, actions = states.own(row)
         return asked._replace(own=own, weights=self.weights[actions])
 
     def judged(self, person: int, vector: Floats, items: Longs) -> list[tuple[dict[str, float], float | None]]:
@@ -306,6 +327,35 @@ class Parts:
         _log.info("another version is in use", extra={"version": version.name, "before": before, "as_of": self.as_of})
         self._forget_the_erased()
 
+    # -- states without what is about to be dropped --------------------------------------------------------------------
+
+    def prepare(self, people: Sequence[int], without: Collection[int]) -> None:
+        """Fold states beside, without events at these offsets, so that lists need not wait for it."""
+        self._prepared.clear()
+        for person in people:
+            with self.lock:
+                made_of = (self.version, self.index.clock, self.as_of, self.states.newest(person))
+                states, waits = self.states, bool(self.texts.backlog)
+            if waits:
+                return
+            whole = self.history(person, made_of[2])
+            kept = np.flatnonzero(~np.isin(whole.offset, list(without)))[-KEPT:]
+            words = Words(self.encoder, made_of[0], self.log.words, self._failed)
+            folded = states.folded_beside(History._make(column[kept] for column in whole), words.at)
+            self._prepared[person] = Prepared(folded, *made_of)
+
+    def take_prepared(self, person: int, offset: int) -> bool:
+        """Whether a state was there for what is dropped at an offset, of what is still so."""
+        found = self._prepared.pop(person, None)
+        if found is None or (found.version, found.clock) != (self.version, self.index.clock):
+            return False
+        if found.newest != self.states.newest(person):
+            return False
+        if person in self.log.amended_between(found.as_of, offset - 1):
+            return False
+        self.states.put(person, found.folded)
+        return True
+
     # -- snapshots and rebuilding --------------------------------------------------------------------------------------
 
     def taken(self) -> Taken:
@@ -414,20 +464,44 @@ class Parts:
         self._rebuilding.start()
 
     def rebuild_counts(self) -> None:
-        """Counts from the log: most of it beside the live tables, the rest under the lock, then one swap."""
+        """Counts from the log: most of it beside the live tables, the rest under the lock, then one swap.
+
+        Begun again where rows have gone from the log meanwhile. Where a retraction or an alias was not exact even in
+        the new counts, those are better than the ones in use, and are counted once more.
+        """
+        lower_priority()
         while not self._closing:
-            amended, upto = self.log.amended, self.as_of
-            if upto < amended:  # written, and about to be applied
+            lost, upto = self.log.lost, self.as_of
+            if upto < lost or self.retaining:  # written, and about to be applied; or there is more to come
                 time.sleep(0.01)
                 continue
             counts = self._no_counts()
             self._count_from_log(counts, 0, upto)
+            while self.as_of - upto > _LITTLE and self.log.lost == lost and not self._closing:
+                upto = self._count_on(counts, upto)
             with self.lock:
-                if self.log.amended == amended:
-                    self._count_from_log(counts, upto, self.as_of)
+                if self.log.lost == lost and not self._closing:
+                    self._count_on(counts, upto)
                     self._swap_counts(counts)
-                    self._recounting = False
-                    return
+                    self._recounting = counts.inexact
+                    if not counts.inexact:
+                        return
+
+    def _count_on(self, counts: Counts, after: int) -> int:
+        """Take in what lists have taken in since; returns where that is."""
+        upto = self.as_of
+        amended = self.log.amended_between(after, upto)
+        for person in amended:
+            counts.take_out(person, self._share(person, after))
+        self._count_from_log(counts, after, upto, amended)
+        for person in amended:
+            counts.add(self._share(person, upto))
+        return upto
+
+    def _share(self, person: int, upto: int) -> Met:
+        """What a person's counts are made of at an offset; of a session that is somebody's by then, nothing."""
+        whole = self.history(person, upto, -1 if self.log.person(person, upto) == person else 0)
+        return self.met(np.full(len(whole.item), person, np.int64), whole)
 
     def _no_counts(self) -> Counts:
         return Counts(self.settings.neighbours, self.settings.half_life_days, self.log.contexts.names)
@@ -437,9 +511,12 @@ class Parts:
         self.counts, self.recounted = counts, True
         self._wire_asking(self.retrieval.fresh)
 
-    def _count_from_log(self, counts: Counts, after: int, upto: int) -> None:
+    def _count_from_log(self, counts: Counts, after: int, upto: int, but: Collection[int] = ()) -> None:
+        """What the log holds between two offsets, ``but`` of some people."""
         for people, events in self.log.interactions(after, upto):
-            counts.add(self.met(people, events))
+            met = self.met(people, events)
+            kept = ~np.isin(met.people, list(but))
+            counts.add(met if kept.all() else Met._make(array[kept] for array in met))
 
     def close(self) -> None:
         self.texts.close()

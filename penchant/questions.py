@@ -15,6 +15,7 @@ from penchant.parts import Parts
 from penchant.types import Policy, Query
 
 LONGEST = 1000
+EXPLAINED = 100  # items with reasons
 
 
 def check(parts: Parts, query: Query) -> None:
@@ -29,6 +30,9 @@ def check(parts: Parts, query: Query) -> None:
         raise InvalidInput("says nothing about what to hide.", field="seen", value=query.seen, way_out=way_out)
     if query.after is not None:
         _check_after(parts, query.after)
+    if query.explain and query.limit > EXPLAINED:
+        way_out = f"Explain lists of at most {EXPLAINED}."
+        raise InvalidInput("has too many reasons.", field="limit", value=query.limit, way_out=way_out)
     if query.filter is not None:
         expressions.parse(query.filter)  # what cannot be read is refused before anything waits
 

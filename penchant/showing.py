@@ -14,7 +14,6 @@ import random
 import re
 import sqlite3
 import threading
-from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -123,8 +122,8 @@ class Showing:
         slate.id = f"{self._last:016x}"
         table.keep(Kept(self._last, person, now, packed(query, slate, rows)))
         if person != _NOBODY and len(rows.items):
-            items, sources = array("i", _ints(rows.items)), array("i", _ints(rows.sources))
-            self.waiting.show(Shown(self._last, person, now, slate.version, items, sources))
+            shown = Shown(self._last, person, now, slate.version, _ints(rows.items), _ints(rows.sources))
+            self.waiting.show(shown)
         self.waiting.pass_to(now)
         self._shown += 1
         if self._shown % _DROP_EVERY == 1:
@@ -201,14 +200,13 @@ class Showing:
                 person = self._log.person(number) if number >= 0 else _stranger(its.query.user)
                 if number < 0:
                     self._strangers[its.query.user] = person
-                items, sources = array("i", its.items), array("i", its.sources)
-                self.waiting.show(Shown(kept.id, person, kept.time, its.slate.version, items, sources))
+                self.waiting.show(Shown(kept.id, person, kept.time, its.slate.version, its.items, its.sources))
         return {person for person in self.waiting.people() if person >= 0}
 
     def _settle(self, shown: Shown) -> None:
         if self._table is not None:
             sums = {key: msgspec.structs.astuple(its) for key, its in self.judge.totals(shown).items()}
-            self._table.settle(Settled(shown.id, msgspec.msgpack.encode(_deeds(shown)), sums, shown.items))
+            self._table.settle(Settled(shown.id, msgspec.msgpack.encode(_deeds(shown)), sums, shown.numbers()))
 
     # -- asked later ---------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,19 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-Kind = Literal["interaction", "item", "user", "impression", "retraction", "alias", "erasure"]
-KINDS: tuple[Kind, ...] = ("interaction", "item", "user", "impression", "retraction", "alias", "erasure")
+Kind = Literal["interaction", "item", "user", "impression", "retraction", "alias", "erasure", "retention"]
+KINDS: tuple[Kind, ...] = (
+    "interaction",
+    "item",
+    "user",
+    "impression",
+    "retraction",
+    "alias",
+    "erasure",
+    "retention",
+)
+Language = Literal["en", "zh"]  # of sentences about items
+TITLE = "title"  # in what items share: words that stand in what both are called, whichever field that is
 Scalar = str | int | float | bool
 
 
@@ -26,6 +37,7 @@ class Event(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
     retraction   the event whose id is ``target`` did not happen
     alias        the anonymous ``session`` is ``user``: from now on both are one person
     erasure      forget ``user``
+    retention    old events were dropped, as the settings say: the log's own, which nobody can send
 
     ``id`` makes sending it again harmless; without one, the log gives one. ``time`` is Unix seconds; without one,
     the moment of arrival.
@@ -154,6 +166,7 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     ``filter``: a rule over fields of items, the person and the context, as `expressions` reads it; an item of which it
     is not true is not shown.
     ``after``: an offset of the log (`Receipt.as_of`) that the list has to know; one that does not is refused.
+    ``explain``: also say why each item is there (`Reason`), worded in ``language``; of at most 100 items.
     """
 
     user: str | None = None
@@ -168,6 +181,8 @@ class Query(Struct, kw_only=True, forbid_unknown_fields=True):
     track: bool | None = None
     explain_removed: bool = False
     after: int | None = None
+    explain: bool = False
+    language: Language = "en"
 
 
 class Sponsorship(Struct, kw_only=True):
@@ -178,6 +193,48 @@ class Sponsorship(Struct, kw_only=True):
     price: float
 
 
+class Moved(Struct, kw_only=True, omit_defaults=True):
+    """A past event that moved the score of an item: ``effect`` is the score with it minus the score without it.
+
+    ``event``: its id; ``item`` and ``title`` of what it was about, or the ``words`` that were typed.
+    ``through``: the feature whose term it moved most, in the direction of ``effect``.
+    ``shared``: by field, what both items have in common (`TITLE`: words of what they are called), or which of the words
+    typed the item's field holds; said of the events that moved it most.
+    """
+
+    event: str
+    action: str
+    effect: float
+    through: str
+    item: str | None = None
+    title: str | None = None
+    words: str | None = None
+    shared: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Reason(Struct, kw_only=True, omit_defaults=True):
+    """Why an item stands in a list, beside its ``terms`` and ``sources``; see docs/reasons.md.
+
+    ``text``: one sentence made of facts alone; empty where none of them says why.
+    ``moved``: the person's last 32 events, as far as they moved the score, the strongest first.
+    ``earlier``: what all that came before these did to it together.
+    ``rank``: its place by score alone among all that might be shown, and ``rank_without`` the strongest event.
+    ``about``: what the question itself names: the title of the item that others are to be like, or the words of a
+    search; ``shared``: what this item shares with that.
+    ``as_of``: where the reason was told later than the list: the offset of the log at which counts, vectors and model
+    stood then; ranks are those among the list's own items.
+    """
+
+    text: str
+    rank: int
+    moved: list[Moved] = field(default_factory=list)
+    earlier: float = 0.0
+    rank_without: int | None = None
+    about: str | None = None
+    shared: dict[str, list[str]] = field(default_factory=dict)
+    as_of: int | None = None
+
+
 class Candidate(Struct, kw_only=True, omit_defaults=True):
     """An item, where it came from, what spoke for it, and, when it was removed, why.
 
@@ -186,6 +243,7 @@ class Candidate(Struct, kw_only=True, omit_defaults=True):
     give it. Both only of people, and only where the version in use has learned them; where none has learned ratings,
     those of given items (`Engine.rank`) are foretold by people who rated alike, if anybody rated anything.
     ``placed``: that it stands here by the policy and not by its score alone.
+    ``reason``: why it is there, where the query asked for it (`explain`).
     """
 
     item: str
@@ -198,6 +256,7 @@ class Candidate(Struct, kw_only=True, omit_defaults=True):
     rating: float | None = None
     placed: Literal["pinned", "promoted", "sponsored"] | None = None
     sponsorship: Sponsorship | None = None
+    reason: Reason | None = None
 
 
 class Slate(Struct, kw_only=True, omit_defaults=True):
@@ -207,6 +266,7 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
     ``retrieved`` = len(kept) + len(removed), before the cut to ``limit``.
     ``notes``: what looks like a mistake in the question, which was answered all the same.
     ``id``: of a list that counts as shown, by which it is found again (`Engine.slate`).
+    ``like``: the item that these are like, where such were asked for.
     """
 
     items: list[Candidate]
@@ -219,6 +279,7 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
     removed: list[Candidate] | None = None
     notes: list[str] = field(default_factory=list)
     id: str | None = None
+    like: str | None = None
 
 
 class Done(Struct, kw_only=True):

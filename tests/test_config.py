@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
@@ -75,7 +74,7 @@ def test_a_flag_is_checked_like_the_file(tmp_path: Path) -> None:
     popularity=st.floats(-100, 100),
     actions=st.dictionaries(
         st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8),
-        st.builds(Action, st.floats(-5, 5).filter(math.isfinite)),
+        st.builds(Action, st.floats(-5, 5), st.dictionaries(st.sampled_from(("en", "zh")), NAMES)),
         min_size=1,
         max_size=4,
     ),

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import typer.main
 
-from penchant import Query
+from penchant import Query, Reason
 from penchant.config import FILE, Settings, load_settings
 from penchant.expressions import parse
 from penchant.policies import check
@@ -85,6 +85,14 @@ def test_the_settings_of_the_page_on_feedback_are_the_defaults(tmp_path: Path) -
     assert load_settings(tmp_path) == Settings()
 
 
+def test_the_reason_of_the_page_is_one_and_its_settings_can_be_used(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+    (told,) = blocks("json", page)
+    assert msgspec.json.decode(told, type=Reason).moved[0].shared == {"genres": ["Horror", "Sci-Fi"]}
+    (tmp_path / FILE).write_text(blocks("", page)[1], encoding="utf-8")
+    assert load_settings(tmp_path).actions["stream"].said["zh"] == "播放过{}"
+
+
 def test_every_make_target_of_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"make ([a-z]+)(?![a-z-])", README):
@@ -100,15 +108,20 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert (document.parent / target).exists(), target
 
 
-def test_every_number_in_the_readme_is_the_newest_row_of_its_benchmark() -> None:
+NUMBERS = r"^\|[^|]*\| *([0-9.,/ ]+?) *[a-zA-Zµ%]* *\| *`([a-z]+):([a-z0-9_, ]+)` *\|"
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/limits.md"])
+def test_every_number_of_a_table_is_the_newest_row_of_its_benchmark(document: str) -> None:
     """`| what | number | name:figure |`: the number is that figure, as far as it is written out."""
-    part = README.split("<!-- numbers -->")[1].split("<!-- /numbers -->")[0]
-    cells = re.findall(r"^\|[^|]*\| *([0-9.,/ ]+?) *[a-zµ%]* *\| *`([a-z]+):([a-z0-9_, ]+)` *\|", part, re.MULTILINE)
-    assert len(cells) == part.count("` |") > 0, "a row of the table has numbers that nobody compares"
-    for written, name, figures in cells:
-        rows = (ROOT / "benchmarks" / "results" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        newest = json.loads(rows[-1])["figures"]
-        for number, figure in zip(written.split("/"), figures.split(","), strict=True):
-            digits = number.strip().replace(",", "")
-            places = len(digits.partition(".")[2])
-            assert round(newest[figure.strip()], places) == float(digits), (name, figure)
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for part in re.findall(r"<!-- numbers -->(.*?)<!-- /numbers -->", text, re.DOTALL):
+        cells = re.findall(NUMBERS, part, re.MULTILINE)
+        assert len(cells) == part.count("` |") > 0, "a row of the table has numbers that nobody compares"
+        for written, name, figures in cells:
+            rows = (ROOT / "benchmarks" / "results" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+            newest = json.loads(rows[-1])["figures"]
+            for number, figure in zip(written.split("/"), figures.split(","), strict=True):
+                digits = number.strip().replace(",", "")
+                places = len(digits.partition(".")[2])
+                assert round(newest[figure.strip()], places) == float(digits), (name, figure)

@@ -274,6 +274,7 @@ def test_a_start_replays_only_what_the_snapshot_lacks(open_engine: OpenEngine, t
     for first in range(0, 20, 10):
         lived(engine, first, first + 10)
     before = outputs(engine)
+    engine.snapshots.wait()
     image = crash_image(tmp_path / "data", tmp_path / "image")
     assert [path.name for path in (image / "snapshots").iterdir()] == [f"{22:016d}.npz"]
     again = open_engine("image")

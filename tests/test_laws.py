@@ -25,8 +25,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from benchmarks.kill import ingest_until_killed
+from benchmarks.removing import compared, right
 from penchant import Condition, Event, Query
+from penchant.config import default_weights
 from penchant.engine import Engine
+from penchant.explaining import LAST
 from penchant.kernels import AUDIENCE, MOVE, RING
 from penchant.models.cold_start import DIM, publish_version_0
 from penchant.models.runtime import Version
@@ -650,6 +653,52 @@ def test_a_narrow_condition_still_fills_the_list_in_a_large_catalogue(engine: En
     slate = ask(engine, "ann", limit=20, where="kind=rare")
     assert len(slate.items) == 20
     assert {int(name[1:]) % 200 for name in names(slate)} == {7}
+
+
+# -- a reason names what moved the score, in the direction and by the amount stated ------------------------------------
+
+DEEDS = st.tuples(
+    st.sampled_from(ACTIONS), st.one_of(st.sampled_from(ITEMS), st.none()), st.integers(0, 9000), st.booleans()
+)
+ALL_FEATURES = dict.fromkeys(default_weights(), 1.0) | {"again": 2.0}
+
+
+@given(
+    deeds=st.lists(DEEDS, min_size=1, max_size=12),
+    lived=st.sampled_from((0, 0, 40, 66)),  # events before, so that the state has a checkpoint, or earlier history
+    seen=st.sampled_from(("ever", "allow")),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=15)
+def test_what_a_reason_says_an_event_did_is_what_the_score_loses_without_it(
+    deeds: list[tuple[str, str | None, int, bool]], lived: int, seen: Any, seed: int
+) -> None:
+    draw = random.Random(seed)
+    with temporary_folder() as folder, opened(folder, weights=ALL_FEATURES) as engine:
+        engine.ingest([angle(name) for name in ITEMS])
+        engine.wait_for_items()
+        engine.ingest([click(f"p{k % 5}", draw.choice(ITEMS), NOW - 99_000 + 60 * k) for k in range(40)])
+        before = [click("ann", draw.choice(ITEMS), NOW - 90_000 + 60 * k) for k in range(lived)]
+        engine.ingest(before)
+        times = itertools.accumulate((gap for _, _, gap, _ in deeds), initial=NOW)
+        engine.ingest(
+            [
+                Event(user="ann", action=action, item=name, words="blue" if typed or name is None else None, time=time)
+                for (action, name, _, typed), time in zip(deeds, times, strict=False)
+            ]
+        )
+        query = Query(user="ann", time=NOW + 10**6, limit=5, seen=seen, explain=True)
+        asked = [
+            (query, engine.recommend(query)),
+            (query, engine.rank(ITEMS[:4], structs.replace(query, seen="allow"))),
+        ]
+        asked[1] = structs.replace(query, seen="allow"), asked[1][1]
+        for question, slate in asked:
+            found = list(compared(engine, question, slate))
+            assert len(found) == len(slate.items) * (1 + min(lived + len(deeds), LAST))
+            for one in found:
+                assert one.stated == pytest.approx(one.measured, abs=2e-5)
+            assert right(found) == len(found)
 
 
 # -- a candidate's score ignores its neighbours ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from penchant import Engine, Event, Query
+from penchant.parts import Taken
 from tests.conftest import NOW
 
 
@@ -64,9 +65,41 @@ def test_a_snapshot_that_cannot_be_written_is_a_warning_and_the_events_are_taken
         with monkeypatch.context() as patched:
             patched.setattr(engine.parts, "save", full)
             assert engine.ingest([click("ann", "a", 1)]).accepted == 1
+            engine.snapshots.wait()
         assert any("No space left" in warning for warning in engine.warnings)
         engine.ingest([click("ann", "b", 2)])
+        engine.snapshots.wait()
         assert engine.warnings == []
+
+
+def test_events_and_lists_go_on_while_a_snapshot_is_written_and_the_newest_is_what_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Engine.open(tmp_path, encoder="none", snapshot_every=1) as engine:
+        written, go_on, save = [], threading.Event(), engine.parts.save
+
+        def slow(taken: Taken) -> None:
+            assert go_on.wait(30)
+            written.append(taken.as_of)
+            save(taken)
+
+        monkeypatch.setattr(engine.parts, "save", slow)
+        for k in range(1, 4):
+            assert engine.ingest([click("ann", "a", k)]).as_of == k
+            assert engine.recommend(Query(user="ann")).as_of == k
+        go_on.set()
+        engine.snapshots.wait()
+        assert written[-1] == 3
+        assert len(written) <= 2  # of those that waited, only the newest is written
+        assert [path.name for path in (tmp_path / "snapshots").glob("*.npz")] == [f"{3:016d}.npz"]
+
+
+def test_a_proof_of_erasure_comes_once_the_snapshot_has_forgotten(tmp_path: Path) -> None:
+    with Engine.open(tmp_path, encoder="none") as engine:
+        engine.ingest([click("ann", "a", 1), click("bob", "a", 2)])
+        engine.snapshot()
+        assert engine.ingest([Event(kind="erasure", user="ann")]).erased
+        assert [path.name for path in (tmp_path / "snapshots").glob("*.npz")] == [f"{3:016d}.npz"]
 
 
 def test_a_batch_that_fails_halfway_never_reaches_a_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,13 +19,21 @@ import msgspec
 from msgspec import structs
 
 from penchant.errors import InvalidInput
-from penchant.types import Condition, Event, Item, Page, Profile, Query, Receipt, Slate
+from penchant.types import Condition, Event, Feedback, Item, Language, Page, Profile, Query, Receipt, Slate
 
 T = TypeVar("T")
 
 _PAGE = "1000"  # items, as many as there may be
 _NOWHERE = ("", ".", "..")  # as the last part of an address these are another address
-_IN_ADDRESS = ("user", "limit", "words", "where", "filter")  # of a query, what an address without a body can say
+_IN_ADDRESS = (
+    "user",
+    "limit",
+    "words",
+    "where",
+    "filter",
+    "explain",
+    "language",
+)  # of a query, what an address without a body can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,12 @@ def search(query: Query) -> Call[Slate]:
     return Call("GET", "/v1/search", Slate, params=_params(query))
 
 
+def slate(id: str, explain: bool = False, language: Language = "en") -> Call[Feedback]:
+    """A list that was shown, with what was done about it; ``explain``: and why its items are there. Raises NotFound."""
+    params: dict[str, str | list[str]] = {"explain": "true", "language": language} if explain else {}
+    return Call("GET", f"/v1/slates/{quote(id, safe='')}", Feedback, params=params)
+
+
 def ready() -> Call[dict[str, Any]]:
     """What the server says of itself: its version, ``as_of``, warnings. Raises Unavailable while it cannot answer."""
     return Call("GET", "/health/ready", dict[str, Any])
@@ -141,6 +155,8 @@ def _params(query: Query, *unread: str) -> dict[str, str | list[str]]:
             raise InvalidInput("is not read by this address.", field=name, value=value, way_out="Leave it out.")
         if name in ("user", "words", "filter") and value is not None:
             params[name] = value
+    if query.explain:
+        params |= {"explain": "true", "language": query.language}
     return params | {"where": [_condition(one) for one in query.where]}
 
 

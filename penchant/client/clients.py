@@ -77,6 +77,7 @@ class _Clients(Generic[H]):
     rank = Verb(addresses.rank)
     similar = Verb(addresses.similar)
     search = Verb(addresses.search)
+    slate = Verb(addresses.slate)
     ready = Verb(addresses.ready)
 
     def __init__(

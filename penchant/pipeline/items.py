@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,8 +92,8 @@ class ItemTexts:
         self, encoder: TextEncoder | None, catalogue: Catalogue, place: Callable[[list[Row], Floats], None]
     ) -> None:
         self._encoder, self._catalogue, self._place = encoder, catalogue, place
-        self._waiting: dict[int, Row] = {}  # in bulk; the newest version of each item
-        self._urgent: dict[int, Row] = {}
+        self._waiting = OrderedDict[int, Row]()  # in bulk; the newest version of each item
+        self._urgent = OrderedDict[int, Row]()
         self._reading: dict[int, Row] = {}  # by the thread, at this moment
         self._changed = threading.Condition()
         self._closing = False
@@ -119,7 +120,7 @@ class ItemTexts:
             return [place for place, row in enumerate(rows) if self._reading.get(row.item) is row]
 
     def _withdraw(self, items: Sequence[int]) -> list[Row]:
-        queues = (self._waiting, self._urgent, self._reading)
+        queues: tuple[dict[int, Row], ...] = (self._waiting, self._urgent, self._reading)
         return [row for item in items for queue in queues if (row := queue.pop(item, None)) is not None]
 
     def unread(self) -> list[int]:
@@ -175,7 +176,7 @@ class ItemTexts:
             if self._closing:
                 return []
             queue = self._urgent or self._waiting
-            rows = [queue.pop(item) for item in list(queue)[:BATCH]]
+            rows = [queue.popitem(last=False)[1] for _ in range(min(BATCH, len(queue)))]
             self._reading = {row.item: row for row in rows}
             return rows
 

@@ -21,7 +21,7 @@ Absolute means: none of them looks at the other candidates, so a candidate's sco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +52,8 @@ class Ranked(NamedTuple):
     """Candidates of one question: ``items`` [n], how they are ``scored``, ``reason`` [n] why not shown (0: shown).
 
     ``vector``: f(x) of the person, when it is a person who asks for a list; ``depth``: how many events are known then.
+    ``again``: scores items of this question once more, had something else been known of the person; None where nothing
+    of a person enters. ``like``: the item that others are to be like (-1: none).
     """
 
     items: Longs
@@ -59,6 +61,8 @@ class Ranked(NamedTuple):
     reason: NDArray[np.uint8]
     vector: Floats | None = None
     depth: int = 0
+    again: Callable[[Asked, Longs], Scored] | None = None
+    like: int = -1
 
 
 class Ranker:

@@ -155,6 +155,22 @@ class UserStates:
         self.store.ensure(person + 1)
         self.store.clear(person)
 
+    def folded_beside(self, history: History, word_vectors: Callable[[Sequence[int]], Floats]) -> UserStates:
+        """The state of a history, in a table of its own; no item of it waits to be read. Needs no lock."""
+        store = StateStore(self.store.size, self.store.sums.shape[1])
+        beside = UserStates(store, self._index, self.version, word_vectors, _nothing_waits, self._history)
+        beside.replace(0, history)
+        return beside
+
+    def put(self, person: int, folded: UserStates) -> None:
+        """A state that was `folded_beside`, while nothing it is made of has changed."""
+        self.store.ensure(person + 1)
+        self.store.put(person, folded.store)
+
+    def fold_again(self) -> None:
+        """Anybody's history may be another now: states are folded from the log as they are needed."""
+        self.store.fresh[self.store.newest > 0] = OTHER_VERSION
+
     def newest(self, person: int) -> int:
         """Offset of the newest event of a person; 0: none."""
         return int(self.store.newest[person]) if 0 <= person < self.store.people else 0
@@ -166,6 +182,28 @@ class UserStates:
         if not len(history.offset):
             return
         self.take(_interactions(np.full(len(history.offset), person, np.int64), history))
+
+    def without(self, person: int, last: int) -> tuple[UserStates, Longs]:
+        """What would be known had one event not been: people of their own, asked as everybody is; the offsets left out.
+
+        Their numbers are the rows of `StateStore.without`. For somebody of whom nothing is known there is nobody.
+        """
+        if not 0 <= person < self.store.people:
+            return self.alone(), np.empty(0, np.int64)
+        self.settle([person])
+        few, offsets = self.store.without(person, last)
+        return self._with(few), offsets
+
+    def alone(self) -> UserStates:
+        """The same of nobody: people that it is told of are its own."""
+        return self._with(StateStore(self.store.size, self.version.sums))
+
+    def _with(self, store: StateStore) -> UserStates:
+        def word_vectors(offsets: Sequence[int]) -> Floats:
+            each, places = np.unique(offsets, return_inverse=True)
+            return self._word_vectors(each.tolist())[places]
+
+        return UserStates(store, self._index, self.version, word_vectors, self._settle, self._history)
 
     def recent(self, person: int, positive: Bytes) -> Longs:
         """The items a person last acted on with approval, newest first, at most kernels.ASKED."""
@@ -275,6 +313,10 @@ class UserStates:
         if len(rows):
             x[rows] = self.version.joined(x[rows], self._word_vectors(offsets[rows].tolist()))
         return x
+
+
+def _nothing_waits(items: Sequence[int]) -> None:
+    """Where no text waits to be read."""
 
 
 def _interactions(people: Longs, history: History) -> Interactions:

@@ -3,6 +3,7 @@
     ingest   send what people do            read    ask for lists, read items
     admin    change items and profiles, erase, see the server's insides
     public   from a browser: send what an anonymous session does, and ask for that session's list
+    operator the numbers of the whole server, all tenants together; of nobody's data more than how much there is
 
 Notable: one table says for every address which scopes open it; an address that is not in it needs `admin`. A request
 without a good key learns nothing: the same answer whether the key is missing, mistyped, unknown or revoked. Without a
@@ -38,6 +39,7 @@ _ADMIN: Scopes = frozenset(("admin",))
 _INGEST: Scopes = frozenset(("ingest",))
 _SEND: Scopes = frozenset(("ingest", "public"))
 _READ: Scopes = frozenset(("read",))
+_WATCH: Scopes = frozenset(("admin", "operator"))
 _ASK: Scopes = frozenset(("read", "public"))
 OPENED_BY: dict[str, Scopes] = {
     "POST /v1/events": _SEND,
@@ -65,7 +67,7 @@ OPENED_BY: dict[str, Scopes] = {
     "HEAD /penchant.js": _ANYBODY,
     "GET /health/live": _ANYBODY,
     "GET /health/ready": _ANYBODY,
-    "GET /metrics": _ADMIN,
+    "GET /metrics": _WATCH,
     "GET /docs": _ANYBODY,
     "GET /docs/openapi.json": _ANYBODY,
     "GET /docs/{path}": _ANYBODY,
@@ -88,6 +90,11 @@ class Caller(NamedTuple):
     def is_trusted(self) -> bool:
         """Whether it may see what the server is about; a browser may not, nor may one without a key."""
         return bool(self.scopes & _EVERYTHING)
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it is to see the whole server, and nobody's data."""
+        return "operator" in self.scopes
 
     def check_events(self, events: Iterable[Event]) -> None:
         """Raises Forbidden when an event is of a kind that needs another scope, or not of an anonymous session."""
@@ -130,7 +137,8 @@ class _Known:
     __slots__ = ("_bucket", "caller", "key")
 
     def __init__(self, key: Key) -> None:
-        self.key, self.caller = key, Caller(frozenset(key.scopes), key.tenant)
+        tenant = None if "operator" in key.scopes else key.tenant
+        self.key, self.caller = key, Caller(frozenset(key.scopes), tenant)
         self._bucket = Bucket(key.rate, time.monotonic()) if key.rate is not None else None
 
     def count(self) -> None:
@@ -177,7 +185,7 @@ class Access:
         """From now on, keys made or revoked are so here within a second."""
         if self._folder is not None and self._follower is None:
             path = self._folder / FILE
-            self._follower = Follower("what was changed about keys is", lambda: mark(path), self.reload)
+            self._follower = Follower("what was changed about keys is not in use", lambda: mark(path), self.reload)
 
     def reload(self) -> None:
         """Read the file again. Raises Corrupt, and then the keys in use stay as they are."""

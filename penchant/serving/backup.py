@@ -4,10 +4,13 @@
     TO/events.db       the log as it stood at one moment, by SQLite's own backup
     TO/penchant.toml, keys.json, versions/           settings, hashes of keys, versions of the model, as they are
     TO/catalogue.db, snapshots/                      derived; they spare a restored folder hours of reading and counting
+    TO/tenants/NAME/                                 the same of each tenant, where the folder has tenants
 
 Notable: the order makes it whole. The snapshot is copied first, the log last; so what is derived never knows of an
 event that the log has not, and opening brings it up to the log as it does after a kill. Whatever was acknowledged
 before the backup began is in it. While the log is copied its WAL cannot start over; it does when the copy is done.
+Tenants are copied one after the other, each as it stood at a moment of its own; keys come before them, so that every
+tenant that one of them leads to is there.
 
 Does not know: how anything in these files is read. States that were published with a version (`states.npz`) are left
 behind, and the language model with them: both are made again.
@@ -32,7 +35,7 @@ from penchant import __version__, durable, seeding
 from penchant.config import FILE
 from penchant.errors import Corrupt, InvalidInput, NotFound
 from penchant.models import versions
-from penchant.serving import keys
+from penchant.serving import keys, tenant_folders
 
 FORMAT = 1
 MANIFEST, LOG = "manifest.json", "events.db"
@@ -52,12 +55,16 @@ class Kept(Struct):
 
 
 class Manifest(Struct, kw_only=True):
-    """``offset``: of the newest event in it; ``created``: Unix seconds; ``files`` by their path in the folder."""
+    """``offset``: of the newest event in it; ``created``: Unix seconds; ``files`` by their path in the folder.
+
+    ``tenants``: the offset of each; then ``offset`` is 0, since there is no other log.
+    """
 
     penchant: str
     created: float
     offset: int
     files: dict[str, Kept]
+    tenants: dict[str, int] = {}
     format: int = FORMAT
 
 
@@ -68,19 +75,21 @@ def silent(file: str, done: int, of: int) -> None:
 def back_up(folder: Path, to: Path, progress: Progress = silent) -> Manifest:
     """Copy a data folder, whether or not a server has it open, to a folder ``to`` that is not there yet, or is empty.
 
+    All its tenants as well, if it has any: the copy is complete or absent as a whole.
+
     Raises NotFound where there is no data, InvalidInput where there is something already, Corrupt for a broken log.
     """
-    if not (folder / LOG).exists():
+    if not (folder / LOG).exists() and not tenant_folders.has_tenants(folder):
         raise NotFound("there is no log here.", field="data", value=str(folder), way_out="Name a folder with --data.")
     _refuse_used(to, "to")
     with _draft(to) as draft:
         created = time.time()
-        _copy_derived(folder, draft, progress)
-        for name in _plain_files(folder):
+        for name in (FILE, keys.FILE):
             _copy_if_there(folder / name, draft / name, progress)
-        _copy_database(folder / LOG, draft / LOG, progress)
+        offset = _copy_data(folder, draft, progress)
+        tenants = _copy_tenants(folder, draft, progress)
         files = {str(path.relative_to(draft)): _kept(path) for path in sorted(draft.rglob("*")) if path.is_file()}
-        manifest = Manifest(penchant=__version__, created=created, offset=_offset(draft / LOG), files=files)
+        manifest = Manifest(penchant=__version__, created=created, offset=offset, files=files, tenants=tenants)
         durable.write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return manifest
 
@@ -106,6 +115,34 @@ def restore(source: Path, folder: Path, progress: Progress = silent) -> Manifest
 # -- what is copied, and how -------------------------------------------------------------------------------------------
 
 
+def _copy_tenants(folder: Path, draft: Path, progress: Progress) -> dict[str, int]:
+    """Every tenant, with the offset of its newest event. One that is removed meanwhile is not missed."""
+    offsets: dict[str, int] = {}
+    for tenant in tenant_folders.listed(folder):
+        home, into = folder / tenant_folders.TENANTS / tenant.name, draft / tenant_folders.TENANTS / tenant.name
+        try:
+            _copy_if_there(home / FILE, into / FILE, progress)
+            offsets[tenant.name] = _copy_data(home, into, progress)
+        except (OSError, sqlite3.OperationalError):
+            if home.exists():
+                raise
+        if not home.exists():
+            offsets.pop(tenant.name, None)
+            shutil.rmtree(into, ignore_errors=True)
+    return offsets
+
+
+def _copy_data(folder: Path, draft: Path, progress: Progress) -> int:
+    """What one engine has; the offset of its newest event. A tenant that was never asked has nothing yet."""
+    if not (folder / LOG).exists():
+        return 0
+    _copy_derived(folder, draft, progress)
+    for name in _versions(folder):
+        _copy_if_there(folder / name, draft / name, progress)
+    _copy_database(folder / LOG, draft / LOG, progress)
+    return _offset(draft / LOG)
+
+
 def _copy_derived(folder: Path, draft: Path, progress: Progress) -> None:
     """The newest snapshot, and the catalogue, which goes back to it at opening as long as it is the newest."""
     for _ in range(_TRIES):
@@ -120,13 +157,12 @@ def _copy_derived(folder: Path, draft: Path, progress: Progress) -> None:
         (draft / _CATALOGUE).unlink()
 
 
-def _plain_files(folder: Path) -> Iterator[str]:
+def _versions(folder: Path) -> Iterator[str]:
     """The versions (the one that a snapshot needs is among them), then which is in use."""
     for version in versions.published(folder / "versions"):
         names = (path for path in sorted(version.iterdir()) if path.name != versions.STATES)
         yield from (str(path.relative_to(folder)) for path in names)
     yield f"versions/{versions.CURRENT}"
-    yield from (FILE, keys.FILE)
 
 
 def _copy_if_there(source: Path, target: Path, progress: Progress) -> None:
@@ -231,8 +267,10 @@ def _read_manifest(source: Path) -> Manifest:
     for name in manifest.files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise _damaged(source, f"its manifest names {name}, which lies outside of it.")
-    if LOG not in manifest.files:
-        raise _damaged(source, f"its manifest does not name {LOG}.")
+    logs = [f"{tenant_folders.TENANTS}/{name}/{LOG}" for name, offset in manifest.tenants.items() if offset]
+    for log in logs if manifest.tenants else [LOG]:
+        if log not in manifest.files:
+            raise _damaged(source, f"its manifest does not name {log}.")
     return manifest
 
 

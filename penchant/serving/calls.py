@@ -20,7 +20,7 @@ from litestar.types import Receive, Scope, Send
 from penchant.errors import InvalidInput
 from penchant.serving import bodies, door, problems
 from penchant.serving.threads import Threads
-from penchant.types import Event, Receipt
+from penchant.types import Event, Language, Receipt
 
 _encoder = msgspec.json.Encoder()
 
@@ -34,6 +34,9 @@ Filter = Annotated[
         description='a rule that must be true of what is shown: `price < 50 and "drama" in genres`; docs/rules.md'
     ),
 ]
+
+Explain = Annotated[bool, Parameter(description="also say why each item is there, of 100 at most; docs/reasons.md")]
+InLanguage = Annotated[Language, Parameter(description="of the sentences: `en` or `zh`")]
 
 
 class Answer:

@@ -46,13 +46,14 @@ from penchant.evaluation.live import LiveReport, report
 from penchant.pipeline.filters import parse
 from penchant.serving import amending, bodies, pages, problems, streaming, telemetry
 from penchant.serving.access import caller_of
-from penchant.serving.calls import Answer, Call, Filter, Id, Limit, Where
+from penchant.serving.calls import Answer, Call, Explain, Filter, Id, InLanguage, Limit, Where
 from penchant.serving.calls import ingest as _ingest
 from penchant.serving.calls import name_in as _name
 from penchant.serving.calls import threads_of as _threads
 from penchant.serving.door import Door, opened
 from penchant.serving.requests import Requests
 from penchant.serving.script import send_script
+from penchant.serving.tenants import Many
 from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
 
 MAX_BODY = 8 * 2**20
@@ -189,11 +190,13 @@ async def recommend(
     stability: Dial = None,
     removed: Annotated[bool, Parameter(description="also say what was removed, and why")] = False,
     after: After = None,
+    explain: Explain = False,
+    language: InLanguage = "en",
 ) -> ASGIApp:
     """What this person should see next, with every event in it that was acknowledged before."""
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, seen=_seen(seen), time=time)
-    query.explain_removed, query.after = removed, after
+    query.explain_removed, query.after, query.explain, query.language = removed, after, explain, language
     if diversity is not None or stability is not None:
         query.policy = Policy(diversity=diversity, stability=stability)
     caller_of(request.scope).check_query(query)
@@ -224,10 +227,13 @@ async def search(
     where: Where = None,
     filter: Filter = None,
     after: After = None,
+    explain: Explain = False,
+    language: InLanguage = "en",
 ) -> ASGIApp:
     """Items that the words name or mean, ordered for this person."""
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, words=words, where=conditions, filter=filter, after=after)
+    query.explain, query.language = explain, language
     return Answer(await _threads(request).search(query))
 
 
@@ -239,18 +245,24 @@ async def similar(
     where: Where = None,
     filter: Filter = None,
     after: After = None,
+    explain: Explain = False,
+    language: InLanguage = "en",
 ) -> ASGIApp:
     """Items like this one: near it in content, followed by it, met together with it."""
     query = Query(limit=limit, where=tuple(map(parse, where or ())), filter=filter, after=after)
+    query.explain, query.language = explain, language
     return Answer(await _threads(request).similar(item, query))
 
 
 @get("/slates/{id:str}")
 async def read_slate(
-    request: Call, id: Annotated[str, Parameter(description="`id` of a list that was answered")]
+    request: Call,
+    id: Annotated[str, Parameter(description="`id` of a list that was answered")],
+    explain: Explain = False,
+    language: InLanguage = "en",
 ) -> ASGIApp:
     """A list as it was shown, the question it answered, and what was done about it since."""
-    return Answer(await _threads(request).read(_threads(request).engine.slate, id))
+    return Answer(await _threads(request).read(_threads(request).engine.slate, id, explain, language))
 
 
 @get("/feedback")
@@ -295,8 +307,14 @@ async def live(request: Call) -> ASGIApp:
 @get("/metrics", include_in_schema=False)
 async def metrics(request: Call) -> Response[bytes]:
     """What there is to watch, in Prometheus' text format; docs/operations.md says what each is."""
-    requests = None if caller_of(request.scope).tenant else request.app.state.requests  # of all tenants together
-    text = await asyncio.to_thread(telemetry.text, requests, opened(request.scope))
+    state, caller = request.app.state, caller_of(request.scope)
+    tenants = state.door.tenants
+    if caller.is_operator and isinstance(tenants, Many):
+        text = await asyncio.to_thread(telemetry.text_of_all, state.requests, tenants.here)
+    else:
+        requests = None if caller.tenant else state.requests  # of all tenants together
+        threads = tenants.threads if caller.is_operator else opened(request.scope)
+        text = await asyncio.to_thread(telemetry.text, requests, threads)
     return Response(text, media_type=telemetry.CONTENT_TYPE)
 
 
@@ -393,7 +411,7 @@ _DESCRIBED = {
     "POST /v1/recommend": pages.Described(
         f"{_HERE}/v1/recommend' -d '{json.dumps(pages.ASKED)}'",
         Slate,
-        pages.SLATE,
+        pages.EXPLAINED,
         Query,
         (pages.ASKED, pages.ARRANGED),
         listed=False,
@@ -408,7 +426,9 @@ _DESCRIBED = {
     ),
     "GET /v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, pages.SLATE),
     "GET /v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, pages.SLATE),
-    "GET /v1/slates/{id}": pages.Described(f"{_HERE}/v1/slates/{pages.SLATE['id']}'", Feedback, pages.FEEDBACK),
+    "GET /v1/slates/{id}": pages.Described(
+        f"{_HERE}/v1/slates/{pages.SLATE['id']}?explain=true'", Feedback, pages.FEEDBACK
+    ),
     "GET /v1/feedback": pages.Described(f"{_HERE}/v1/feedback?hours=24'", LiveReport, pages.LIVE),
     "GET /health/live": pages.Described(f"{_HERE}/health/live'", Life, {"penchant": __version__, "ready": True}),
     "GET /health/ready": pages.Described(f"{_HERE}/health/ready'", Health, pages.HEALTH),

@@ -30,7 +30,7 @@ from msgspec import Struct, field, structs
 from penchant.errors import Corrupt, InvalidInput, NotFound
 
 FILE = "keys.json"
-Scope = Literal["ingest", "read", "admin", "public"]
+Scope = Literal["ingest", "read", "admin", "public", "operator"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _MOST_PER_SECOND = 1e6
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]*[a-z0-9\]]")
@@ -190,6 +190,7 @@ def _named(scopes: Iterable[str]) -> tuple[Scope, ...]:
 
 def _check_sense(key: Key) -> None:
     _check_public(key)
+    _check_operator(key)
     for origin in key.origins:
         if not _ORIGIN.fullmatch(origin):
             way_out = "Write it as the browser does: https://shop.example, without a path or a slash at the end."
@@ -198,6 +199,18 @@ def _check_sense(key: Key) -> None:
         raise InvalidInput(
             "is no rate.", field="rate", value=key.rate, way_out=f"Requests a second, up to {_MOST_PER_SECOND:g}."
         )
+
+
+def _check_operator(key: Key) -> None:
+    """Who watches over all tenants sees into none, and nobody of a tenant sees what all do together."""
+    if "operator" not in key.scopes:
+        return
+    if key.scopes != ("operator",):
+        way_out = "Make two keys: who runs the server need not see anybody's data."
+        raise InvalidInput("`operator` stands alone.", field="scope", value=key.scopes, way_out=way_out)
+    if key.tenant:
+        way_out = "Leave --tenant out: it is for the server as a whole."
+        raise InvalidInput("an operator's key is of no tenant.", field="tenant", value=key.tenant, way_out=way_out)
 
 
 def _check_public(key: Key) -> None:

@@ -21,7 +21,7 @@ from penchant.storage.log_reading import Logged
 MOST = 1_000
 _MOST_CONNECTIONS, _OWN_FILES = 4096, 128  # kept alive, one counts whether it asks or not; beyond, a caller waits
 _RETRY_SECONDS = 10
-_OF_NOBODY = ("item", "impression")  # they change nobody's list by themselves
+_OF_NOBODY = ("item", "impression", "retention")  # they change nobody's list by themselves
 
 Key = str | int
 

@@ -37,7 +37,7 @@ _ERRORS = (
     "507 a ceiling is reached"
 )
 HERE = "curl 'http://127.0.0.1:7461"
-SLATE = {
+SLATE: dict[str, Any] = {
     "items": [
         {
             "item": "aliens",
@@ -54,8 +54,25 @@ SLATE = {
     "retrieved": 312,
     "id": "19b7700000000000",
 }
+REASON = {
+    "text": "Because you looked at Alien (1979): both are Horror and Sci-Fi.",
+    "rank": 1,
+    "moved": [
+        {
+            "event": "6f1c2a-17",
+            "action": "click",
+            "effect": 0.652113,
+            "through": "text",
+            "item": "alien",
+            "title": "Alien (1979)",
+            "shared": {"genres": ["Horror", "Sci-Fi"]},
+        }
+    ],
+    "rank_without": 7,
+}
+EXPLAINED = SLATE | {"items": [SLATE["items"][0] | {"terms": {"text": 1.07, "transitions": 0.76}, "reason": REASON}]}
 FEEDBACK = {
-    "slate": SLATE,
+    "slate": SLATE | {"items": [SLATE["items"][0] | {"reason": REASON | {"as_of": 4190}}]},
     "query": {"user": "ann", "time": 1767225600.0, "limit": 10, "track": True},
     "done": [{"item": "aliens", "place": 1, "actions": {"click": 1767225612.5}, "reward": 1.0}],
     "reward": 1.0,
@@ -95,7 +112,12 @@ HEALTH = {
 CLICK = {"user": "ann", "action": "click", "item": "alien"}
 SPOKEN = {"user": "ann", "action": "search", "words": "a quiet film about space"}
 ALIEN = {"id": "alien", "fields": {"title": "Alien", "genres": ["Horror", "Sci-Fi"], "year": 1979}}
-ASKED = {"user": "ann", "context": {"device": "tv"}, "filter": 'year < 2000 and "Horror" in genres and not seen(30d)'}
+ASKED = {
+    "user": "ann",
+    "context": {"device": "tv"},
+    "filter": 'year < 2000 and "Horror" in genres and not seen(30d)',
+    "explain": True,
+}
 ARRANGED = {
     "user": "ann",
     "policy": {

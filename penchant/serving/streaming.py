@@ -27,7 +27,7 @@ from penchant.errors import InvalidInput, Unavailable
 from penchant.pipeline.filters import parse
 from penchant.serving import pages
 from penchant.serving.access import caller_of
-from penchant.serving.calls import Call, Filter, Limit, Where, threads_of
+from penchant.serving.calls import Call, Explain, Filter, InLanguage, Limit, Where, threads_of
 from penchant.serving.listening import Listener
 from penchant.serving.requests import TIMED_UPTO
 from penchant.serving.threads import Threads
@@ -52,6 +52,8 @@ async def stream(
     limit: Limit = 10,
     where: Where = None,
     filter: Filter = None,
+    explain: Explain = False,
+    language: InLanguage = "en",
 ) -> ASGIApp:
     """This person's list now, and again when an event has changed it: server-sent events, `slate` by `slate`.
 
@@ -59,6 +61,7 @@ async def stream(
     """
     conditions = tuple(map(parse, where or ()))
     query = Query(user=user, limit=limit, where=conditions, filter=filter, after=_last_seen(request))
+    query.explain, query.language = explain, language
     caller_of(request.scope).check_query(query)
     return Stream(threads_of(request), query)
 
@@ -112,7 +115,7 @@ class Stream:
         """The list, where it is another than was shown; only then it counts as shown itself. Others may go first."""
         query = structs.replace(self._query, after=None)
         try:
-            looked_at = await self._threads.recommend(structs.replace(query, track=False))
+            looked_at = await self._threads.recommend(structs.replace(query, track=False, explain=False))
             return None if _names(looked_at) == shown else await self._threads.recommend(query)
         except Unavailable:
             listener.call()  # look again

@@ -45,6 +45,14 @@ def text(requests: Requests | None, threads: Threads | None) -> bytes:
     return generate_latest(registry)
 
 
+def text_of_all(requests: Requests, here: Mapping[str, Threads]) -> bytes:
+    """For who runs a server of tenants: all of the process, and what there is to watch of each that is open."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(_CollectedOfAll(requests, here))
+    return generate_latest(registry)
+
+
 class _Collected(Collector):
     def __init__(self, requests: Requests | None, threads: Threads | None) -> None:
         self._requests, self._threads = requests, threads
@@ -65,6 +73,33 @@ class _Collected(Collector):
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: a registry would collect once to learn the names."""
         return ()
+
+
+class _CollectedOfAll(Collector):
+    def __init__(self, requests: Requests, here: Mapping[str, Threads]) -> None:
+        self._requests, self._here = requests, here
+
+    def collect(self) -> Iterator[Metric]:
+        yield _info("penchant_build", "The program that runs", version=__version__)
+        yield _gauge("penchant_ready", "1: each tenant is opened when it is asked for", 1)
+        yield _gauge("penchant_tenants_open", "Tenants that are open", len(self._here))
+        yield from _of_requests(self._requests)
+        yield from _of_tenants(self._here)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand, as above."""
+        return ()
+
+
+def _of_tenants(here: Mapping[str, Threads]) -> Iterable[Metric]:
+    """Events, states and files of each, with the label `tenant`; not the stages of its work."""
+    families: dict[str, Metric] = {}
+    for tenant, threads in here.items():
+        engine = threads.engine
+        for found in (*_of_events(threads.measures), *_of_engine(engine), *_of_folder(engine)):
+            family = families.setdefault(found.name, Metric(found.name, found.documentation, found.type))
+            family.samples += [one._replace(labels={"tenant": tenant, **one.labels}) for one in found.samples]
+    return families.values()
 
 
 def _of_requests(requests: Requests) -> Iterator[Metric]:
@@ -122,6 +157,9 @@ def _of_engine(engine: Engine) -> Iterator[Metric]:
 def _of_folder(engine: Engine) -> Iterator[Metric]:
     settings, (log, wal) = engine.parts.settings, engine.parts.log.sizes()
     yield _gauge("penchant_log_bytes", "Size of events.db", log)
+    yield _gauge(
+        "penchant_log_free_bytes", "Of these, what holds nothing and is written to first", engine.parts.log.free()
+    )
     yield _gauge("penchant_wal_bytes", "Size of what SQLite has yet to write into events.db", wal)
     if settings.max_log_bytes:
         yield _gauge("penchant_log_ceiling_bytes", "The setting max_log_bytes", settings.max_log_bytes)
@@ -130,6 +168,9 @@ def _of_folder(engine: Engine) -> Iterator[Metric]:
     moment = written(engine.parts.folder / "snapshots")
     if moment is not None:
         yield _gauge("penchant_snapshot_age_seconds", "Since the newest snapshot was written", time.time() - moment)
+    dropped = CounterMetricFamily("penchant_retention_dropped", "Events that were older than the settings keep")
+    dropped.add_metric((), engine.retention.dropped)
+    yield dropped
     failures = CounterMetricFamily("penchant_snapshot_failures", "Snapshots that could not be written")
     failures.add_metric((), engine.snapshots.failures)
     yield failures

@@ -201,6 +201,11 @@ class Many:
     def warnings(self) -> list[str]:
         return []
 
+    @property
+    def here(self) -> dict[str, Threads]:
+        """Those that are open, by name."""
+        return {name: tenant.threads for name, tenant in self._here.items() if tenant.threads is not None}
+
     # -- opening and closing -------------------------------------------------------------------------------------------
 
     def _begin(self, name: str) -> _Tenant:
@@ -259,7 +264,9 @@ async def _opened(folder: Path, flags: dict[str, Any], follow: Path | None = Non
     engine = await asyncio.to_thread(Engine.open, folder, follow=follow, **flags)
     engine.follow_versions()
     engine.follow_settings(**flags)
-    return Threads(engine)
+    threads = Threads(engine)
+    engine.follow_retention()
+    return threads
 
 
 async def _follow(engine: Engine, leader: Leader) -> None:
@@ -271,6 +278,7 @@ async def _follow(engine: Engine, leader: Leader) -> None:
 
 
 async def _closed(threads: Threads) -> None:
+    threads.engine.retention.stop()  # what it asks of the threads is answered as long as they are there
     await threads.close()
     await asyncio.to_thread(threads.engine.close)
 

@@ -40,7 +40,7 @@ MOST_EVENTS = 100_000  # waiting for the log; beyond, a sender is told to come b
 MOST_QUERIES = 2_000
 _COMMIT = 8_192  # events written in one transaction, unless one request alone brings more
 _SLICE = 256  # interactions applied before queries are looked at again, or what takes as long
-_WORK = {"item": 8, "user": 4, "retraction": 64, "alias": 64, "erasure": 64}  # in interactions
+_WORK = {"item": 8, "user": 4, "retraction": 64, "alias": 64, "erasure": 64, "retention": _SLICE}  # in interactions
 _TURN = 64  # jobs the engine thread takes at once
 _HERE = 100  # up to so much work is checked on the loop's thread
 _UPSERTS = {"item", "user"}
@@ -94,6 +94,7 @@ class Threads:
     def __init__(self, engine: Engine) -> None:
         self.engine, self._loop, self.measures = engine, asyncio.get_running_loop(), Measures()
         engine.tracks, engine.heard = True, self._heard  # what a server answers is shown to somebody
+        engine.retention.send = self._send  # events of the log's own come between those of others
         self.listeners = Listeners(engine.parts.log)
         self._to_log: SimpleQueue[_Sent | None] = SimpleQueue()
         self._to_engine: SimpleQueue[_Written | _Asked | None] = SimpleQueue()
@@ -187,6 +188,10 @@ class Threads:
         sent = _Sent.of(batch, self._loop.create_future())
         self._to_log.put(sent)
         return await sent.future
+
+    def _send(self, event: Event) -> None:
+        """On a thread of its own, which waits until it is done."""
+        asyncio.run_coroutine_threadsafe(self._logged(Batch([event], [0], [])), self._loop).result()
 
     async def _ask(self, asked: _Asked) -> Slate:
         self._check_open()
@@ -287,7 +292,18 @@ class Threads:
             job.receipts.append(receipt)
         done = dict.fromkeys(id(job) for job, _ in taken if len(job.receipts) == job.slices)
         jobs = {id(job): job for job, _ in taken}
-        return [_Answer(jobs[one].future, _whole(jobs[one].receipts)) for one in done]
+        return self._at_once([_Answer(jobs[one].future, _whole(jobs[one].receipts)) for one in done])
+
+    def _at_once(self, answers: list[_Answer]) -> list[_Answer]:
+        """Those that may leave now. A proof of erasure waits, beside, until the disk has forgotten as well."""
+        proofs = [one for one in answers if _is_proof(one)]
+        if proofs:
+            self._readers.submit(self._tell_once_written, proofs)
+        return [one for one in answers if not _is_proof(one)]
+
+    def _tell_once_written(self, proofs: list[_Answer]) -> None:
+        self.engine.snapshots.wait()
+        self._tell(proofs)
 
     def _heard(self, logged: Iterable[object]) -> None:
         """Events were taken in: whoever listens for one of their people is told."""
@@ -382,6 +398,10 @@ def _sliced(batch: Batch) -> list[Batch]:
     parts = [Batch(batch.events[a:b], batch.places[a:b], []) for a, b in pairwise([*starts, len(batch.events)])]
     parts[0].refused = batch.refused
     return parts
+
+
+def _is_proof(answer: _Answer) -> bool:
+    return isinstance(answer.result, Receipt) and bool(answer.result.erased)
 
 
 def _whole(receipts: Sequence[Receipt]) -> Receipt:

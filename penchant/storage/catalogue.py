@@ -26,6 +26,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.storage.checkpoints import Checkpoints
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS items (item INTEGER PRIMARY KEY, fields BLOB NOT NULL, text TEXT NOT NULL,
     vectors BLOB NOT NULL, available INTEGER NOT NULL, created REAL NOT NULL);
@@ -36,6 +38,7 @@ CREATE TABLE IF NOT EXISTS people_before (offset INTEGER NOT NULL, person INTEGE
 CREATE TABLE IF NOT EXISTS texts (hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(text, tokenize="unicode61 remove_diacritics 2");
 """
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768", "secure_delete=ON", "wal_autocheckpoint=0")
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _RUN = re.compile(rf"[{_CJK}]+")
 _TOKEN = re.compile(r"\w+", re.UNICODE)
@@ -57,15 +60,17 @@ class Catalogue:
 
     def __init__(self, folder: Path, read_only: bool = False) -> None:
         self._mutex, self.read_only = threading.RLock(), read_only
+        self._checkpoints: Checkpoints | None = None
         path = folder / "catalogue.db"
         if read_only:
             uri = f"{path.resolve().as_uri()}?mode=ro"
             self._db = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=30.0)
             return
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768", "secure_delete=ON"):
+        for pragma in _PRAGMAS:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_SCHEMA)
+        self._checkpoints = Checkpoints(path)  # lists wait for who writes here, and must not wait for the disk
 
     # -- items -----------------------------------------------------------------------------------------------------
 
@@ -74,6 +79,7 @@ class Catalogue:
         with self._mutex, self._transaction():
             self._note(_ITEMS_BEFORE, offset, [row.item for row in rows])
             self._put([_columns(row) for row in rows])
+        self._written()
 
     def remove(self, items: Sequence[int], offset: int) -> None:
         with self._mutex, self._transaction():
@@ -154,6 +160,7 @@ class Catalogue:
         with self._mutex, self._transaction():
             self._forget([person])
             self._db.execute("DELETE FROM people_before WHERE person = ?", (person,))
+        self._written(erased=True)
 
     def _forget(self, people: Sequence[int]) -> None:
         self._db.executemany("DELETE FROM people WHERE person = ?", [(person,) for person in people])
@@ -222,8 +229,15 @@ class Catalogue:
                 self._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         with self._mutex:
             self._db.close()
+
+    def _written(self, erased: bool = False) -> None:
+        if self._checkpoints is not None:
+            with self._mutex:
+                self._checkpoints.after_commit(self._db, erased)
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)

@@ -1,4 +1,4 @@
-"""When SQLite's WAL is written into the log's file, and when it starts over: off the path of who writes events.
+"""When SQLite's WAL is written into its file, and when it starts over: off the path of who writes events or items.
 
 A thread writes what can be written as soon as it is worth it. Only a WAL that grew very long, and one in which somebody
 was erased, is started over by the writer itself, before it goes on. Whoever reads in the WAL at that time, a backup
@@ -24,10 +24,10 @@ _log = logging.getLogger("penchant")
 
 
 class Checkpoints:
-    """Of one log; `after_commit` is called by its writer, everything else by anybody."""
+    """Of one file; `after_commit` is called by its writer, everything else by anybody."""
 
-    def __init__(self, log: Path) -> None:
-        self._log, self._wal = log, log.with_name(log.name + "-wal")
+    def __init__(self, file: Path) -> None:
+        self._file, self._wal = file, file.with_name(file.name + "-wal")
         self._owed = False  # the WAL is to start over as soon as nobody reads in it
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penchant-wal", daemon=True)
@@ -53,7 +53,7 @@ class Checkpoints:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = sqlite3.connect(self._log, isolation_level=None, check_same_thread=False, timeout=0.0)
+        connection = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False, timeout=0.0)
         while not self._closing.wait(_EVERY):
             if self._owed:
                 self._owed = False  # before it is done: what is committed from here on asks for itself

@@ -33,12 +33,14 @@ from penchant.storage.log_reading import (
     ABOUT_THE_LOG,
     INTERACTION,
     KIND,
+    ROWS_GO,
     Logged,
     LogReading,
     as_history,
+    kinds,
 )
 from penchant.storage.names import Names
-from penchant.types import Event
+from penchant.types import Event, Kind
 
 FORMAT = 1
 DEDUPLICATION_DAYS = 7
@@ -54,6 +56,7 @@ CREATE INDEX IF NOT EXISTS events_by_person ON events (person, offset);
 CREATE TABLE IF NOT EXISTS retracted (offset INTEGER PRIMARY KEY, by INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS aliases (session INTEGER PRIMARY KEY, person INTEGER NOT NULL, by INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS imports (file BLOB PRIMARY KEY, rows INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS events_of_retention ON events (offset) WHERE kind = 7;
 """
 
 
@@ -115,7 +118,7 @@ class EventLog(LogReading):
         self.actions = Names(self._write, "actions")
         self._load_aliases()
         self.end = self._last()
-        self.amended = self.end  # offset of the newest retraction, alias or erasure, or of the start
+        self.lost = self.end  # offset of the newest event that took rows out of the log, or of the start
         self._days = self._day_tables()
 
     def _load_aliases(self) -> None:
@@ -138,22 +141,21 @@ class EventLog(LogReading):
             return False
         self._write.execute("BEGIN")  # all of one moment
         try:
-            end, amended = self._last(), self._amended_after(self.end)
-            if amended:
+            end, lost = self._last(), self._newest(ROWS_GO, self.end)
+            if self._newest(ABOUT_THE_LOG, self.end):
                 self._load_aliases()
                 self.people.forget_with()  # before a name is met again under another number
             for names in (self.people, self.items, self.actions):
                 names.read_on()
         finally:
             self._write.execute("COMMIT")
-        self.end, self.amended = end, amended or self.amended
+        self.end, self.lost = end, lost or self.lost
         return True
 
-    def _amended_after(self, offset: int) -> int:
-        """Offset of the newest retraction, alias or erasure after one; 0: there is none."""
-        kinds = ", ".join(str(KIND[kind]) for kind in ABOUT_THE_LOG)
-        newest = f"SELECT coalesce(max(offset), 0) FROM events WHERE offset > ? AND kind IN ({kinds})"
-        return int(self._write.execute(newest, (offset,)).fetchone()[0])
+    def _newest(self, of: Sequence[Kind], after: int) -> int:
+        """Offset of the newest event of these kinds after one; 0: there is none."""
+        newest = f"SELECT coalesce(max(offset), 0) FROM events WHERE offset > ? AND kind IN ({kinds(of)})"
+        return int(self._write.execute(newest, (after,)).fetchone()[0])
 
     def take_over(self, durability: Literal["process", "power"]) -> bool:
         """Become the process that owns the log, if no other one does any more. For one that was opened to read."""
@@ -255,12 +257,13 @@ class EventLog(LogReading):
             self._write.execute("COMMIT")
             self.actions.written()
 
-    # -- retraction, alias, erasure: what they do inside the log, in the transaction that logs them ------------------
+    # -- retraction, alias, erasure, retention: what they do inside the log, in the transaction that logs them -------
 
     def _about_the_log(self, event: Event) -> Outcome:
-        act = {"retraction": self._retract, "alias": self._join, "erasure": self._erase}[event.kind]
-        outcome = act(event)
-        self.amended = self.end
+        acts = {"retraction": self._retract, "alias": self._join, "erasure": self._erase, "retention": self._retain}
+        outcome = acts[event.kind](event)
+        if event.kind in ROWS_GO:
+            self.lost = self.end
         return outcome
 
     def _retract(self, event: Event) -> Outcome:
@@ -328,6 +331,37 @@ class EventLog(LogReading):
             self._alias.pop(number, None)
             self._sessions.pop(number, None)
         return Logged(self.end, person, -1, -1, blank, erased=erased, events=len(ids), name=event.user)
+
+    def _retain(self, event: Event) -> Outcome:
+        """Delete the events at ``offsets``. What is logged names the people who had them, and nothing else of them."""
+        self.end += 1
+        asked = event.fields
+        offsets = asked.get("offsets", [])
+        marks = ",".join("?" * len(offsets))
+        found = self._write.execute(f"SELECT DISTINCT person FROM events WHERE offset IN ({marks})", offsets).fetchall()
+        gone = self._write.execute(f"DELETE FROM events WHERE offset IN ({marks})", offsets).rowcount
+        self._drop_retractions(offsets, marks)
+        self._sum_up(asked.get("covered", 0))
+        fields: dict[str, object] = {"people": sorted({self.person(row[0]) for row in found})}
+        if asked.get("last"):
+            fields["last"] = True
+        event = msgspec.structs.replace(event, fields=fields)
+        return Logged(self.end, -1, -1, -1, event, events=gone)
+
+    def _drop_retractions(self, offsets: Sequence[int], marks: str) -> None:
+        """With an event goes its retraction, of which a replay would make nothing."""
+        by = self._write.execute(f"SELECT by FROM retracted WHERE offset IN ({marks})", offsets).fetchall()
+        self._write.execute(f"DELETE FROM retracted WHERE offset IN ({marks})", offsets)
+        self._write.executemany("DELETE FROM events WHERE offset = ?", by)
+
+    def _sum_up(self, covered: int) -> None:
+        """One retention that says `anybody` stands for all up to an offset, which few will ever read again."""
+        which = f"kind = {KIND['retention']} AND offset <= ?"
+        last = self._write.execute(f"SELECT max(offset) FROM events WHERE {which}", (covered,)).fetchone()[0]
+        if last is not None:
+            self._write.execute(f"DELETE FROM events WHERE {which}", (last - 1,))
+            anybody = _rest(Event(kind="retention", fields={"last": True}))
+            self._write.execute("UPDATE events SET rest = ? WHERE offset = ?", (anybody, last))
 
     def rows_imported(self, file_hash: bytes) -> int:
         row = self._write.execute("SELECT rows FROM imports WHERE file = ?", (file_hash,)).fetchone()
@@ -398,6 +432,12 @@ class EventLog(LogReading):
     def sizes(self) -> tuple[int, int]:
         """Bytes of the file, and of its WAL."""
         return self.path.stat().st_size, self._checkpoints.bytes() if self._checkpoints is not None else 0
+
+    def free(self) -> int:
+        """Bytes of the file that hold nothing, and are written to before it grows; as its head says."""
+        with open(self.path, "rb") as file:
+            head = file.read(40)
+        return _PAGE_BYTES * int.from_bytes(head[36:40], "big")
 
     def give_back(self) -> None:
         """Have the WAL shrink to nothing, within a second if nobody reads in it."""

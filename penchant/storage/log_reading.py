@@ -25,7 +25,9 @@ from penchant.types import KINDS, Event, Kind
 
 KIND = {kind: number for number, kind in enumerate(KINDS)}
 INTERACTION = KIND["interaction"]
-ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure")
+IMPRESSION = KIND["impression"]
+ABOUT_THE_LOG: tuple[Kind, ...] = ("retraction", "alias", "erasure", "retention")
+ROWS_GO: tuple[Kind, ...] = ("erasure", "retention")  # of those, what takes rows out of the log
 _EVENTS = "SELECT offset, person, item, action, kind, value, time, id, rest FROM events"
 
 
@@ -62,6 +64,34 @@ class Logged(NamedTuple):
     erased: History | None = None
     events: int = 0
     name: str | None = None
+
+    @property
+    def kept_less(self) -> list[int] | None:
+        """Of a retention: the people who lost events by it; None: anybody may have."""
+        return people_of(self.event)
+
+    @property
+    def ends_round(self) -> bool:
+        """Of a retention: nothing more is dropped for a while."""
+        return bool(self.event.fields.get("last"))
+
+
+class Census(NamedTuple):
+    """What people (by number) have in a part of the log: interactions, impressions, and the time of the oldest."""
+
+    person: NDArray[np.int64]
+    interactions: NDArray[np.int64]
+    impressions: NDArray[np.int64]
+    oldest: NDArray[np.float64]
+
+
+class Deed(NamedTuple):
+    """An interaction or an impression, as far as retention looks at it."""
+
+    offset: int
+    kind: int
+    time: float
+    retracted: bool
 
 
 class LogReading:
@@ -159,13 +189,52 @@ class LogReading:
         return frozenset(row[0] for row in self._read().execute("SELECT offset FROM retracted"))
 
     def amended_between(self, after: int, upto: int) -> set[int]:
-        """People whose histories were changed by a retraction, an alias or an erasure after an offset."""
-        found = self._read().execute(
-            "SELECT person FROM events WHERE offset > ? AND offset <= ? AND kind IN (?, ?, ?)"
-            " UNION SELECT session FROM aliases WHERE by > ? AND by <= ?",
-            (after, upto, *(KIND[kind] for kind in ABOUT_THE_LOG), after, upto),
+        """People whose histories were changed by a retraction, an alias, an erasure or retention after an offset."""
+        events = self._read().execute(
+            "SELECT person, kind, rest FROM events"
+            f" WHERE offset > ? AND offset <= ? AND kind IN ({kinds(ABOUT_THE_LOG)})",
+            (after, upto),
         )
-        return {int(row[0]) for row in found.fetchall() if row[0] >= 0}
+        people: set[int] = set()
+        for person, kind, rest in events.fetchall():
+            if kind != KIND["retention"]:
+                people.add(person)
+            elif (kept_less := people_of(decode(rest))) is not None:
+                people.update(kept_less)
+            else:
+                people.update(range(len(self.people)))
+        found = self._read().execute("SELECT session FROM aliases WHERE by > ? AND by <= ?", (after, upto))
+        return {person for person in (*people, *(row[0] for row in found)) if person >= 0}
+
+    def census(self, after: int, upto: int) -> Census:
+        """Who has how much in a part of the log; one pass over its rows, in the order in which they lie."""
+        rows = (
+            self._read()
+            .execute(
+                f"SELECT person, sum(kind = {INTERACTION}), sum(kind = {IMPRESSION}), min(time) FROM events"
+                f" WHERE offset > ? AND offset <= ? AND kind IN ({INTERACTION}, {IMPRESSION}) GROUP BY person",
+                (after, upto),
+            )
+            .fetchall()
+        )
+        person, interactions, impressions, oldest = zip(*rows, strict=True) if rows else ((),) * 4
+        return Census(
+            np.array(person, np.int64),
+            np.array(interactions, np.int64),
+            np.array(impressions, np.int64),
+            np.array(oldest, np.float64),
+        )
+
+    def deeds(self, person: int) -> list[Deed]:
+        """All interactions and impressions of a person, joined sessions included, in log order."""
+        numbers = self.joined(person)
+        rows = self._read().execute(
+            "SELECT offset, kind, time, EXISTS (SELECT 1 FROM retracted r WHERE r.offset = events.offset) FROM events"
+            f" WHERE person IN ({','.join('?' * len(numbers))}) AND kind IN ({INTERACTION}, {IMPRESSION})"
+            " ORDER BY offset",
+            numbers,
+        )
+        return [Deed(*row) for row in rows.fetchall()]
 
     def erased_after(self, offset: int) -> bool:
         """Whether somebody was erased after an offset."""
@@ -173,6 +242,12 @@ class LogReading:
             "SELECT EXISTS (SELECT 1 FROM events WHERE offset > ? AND kind = ?)", (offset, KIND["erasure"])
         )
         return bool(row.fetchone()[0])
+
+    def round_is_over(self) -> bool:
+        """Whether the last round of retention went to its end; so if there was none."""
+        which = f"kind = {KIND['retention']}"
+        row = self._read().execute(f"SELECT rest FROM events WHERE {which} ORDER BY offset DESC LIMIT 1").fetchone()
+        return row is None or bool(decode(row[0]).fields.get("last"))
 
     def newest(self) -> float:
         """The time of the event that was logged last; 0 where there is none."""
@@ -230,3 +305,13 @@ _decoder = msgspec.msgpack.Decoder(Event)
 def decode(rest: bytes) -> Event:
     """The part of an event that the columns do not hold."""
     return _decoder.decode(rest)
+
+
+def people_of(retention: Event) -> list[int] | None:
+    """The people who lost events by a retention; None: anybody may have."""
+    return retention.fields.get("people")
+
+
+def kinds(names: Sequence[Kind]) -> str:
+    """Kinds of events as SQL lists them."""
+    return ", ".join(str(KIND[name]) for name in names)

@@ -28,6 +28,7 @@ from penchant.kernels import Ring, new_ring
 MAX_STATE_BYTES = 4096
 STALE, CURRENT, OTHER_VERSION = 0, 1, 2
 _FORMAT = 6
+_OF_EVENTS = 6  # arrays of a ring that hold something of each event; the rest is of the person
 _NAMES = ("now", "checkpoint", "sums", "fresh", "folded", "newest")  # arrays over people, next to the ring
 
 
@@ -75,6 +76,35 @@ class StateStore:
         for array in self.ring:
             array[person] = 0
         self.ring.newest[person] = self.ring.anchor[person] = -np.inf
+
+    def put(self, person: int, other: StateStore) -> None:
+        """The first person of another store of the same sizes."""
+        for name in _NAMES:
+            getattr(self, name)[person] = getattr(other, name)[0]
+        for name in Ring._fields:
+            getattr(self.ring, name)[person] = getattr(other.ring, name)[0]
+
+    def without(self, person: int, last: int) -> tuple[StateStore, NDArray[np.int64]]:
+        """What would be known of a person had one event not been, as rows of a small store that are to be folded.
+
+        Row 0 is the person as is; row k, without the k-th newest of the ``last`` events in the ring; the last row,
+        without all that came before these. Also the offsets of these events, newest first.
+        """
+        n = int(self.ring.length[person])
+        one = min(n, last)
+        there = np.ones((one + 2, n), np.bool_)
+        there[np.arange(1, one + 1), n - 1 - np.arange(one)] = there[-1, : n - one] = False
+        kept, lengths = np.argsort(~there, axis=1, kind="stable"), there.sum(1)  # what is left out stands behind
+        few = StateStore(self.size)
+        few.ensure(len(there))
+        for into, of in zip(few.ring[:_OF_EVENTS], self.ring[:_OF_EVENTS], strict=True):
+            into[: len(there), :n] = of[person, :n][kept]
+        rows = np.arange(len(there))
+        few.ring.length[rows], few.fresh[rows] = lengths, STALE
+        few.checkpoint[rows[:-1]], few.ring.anchor[rows[:-1]] = self.checkpoint[person], self.ring.anchor[person]
+        newest = few.ring.time[rows, np.maximum(lengths, 1) - 1]
+        few.ring.newest[rows] = np.where(lengths > 0, newest, few.ring.anchor[rows])
+        return few, self.ring.offset[person, :n][::-1][:one].copy()
 
     def bytes_per_person(self) -> int:
         arrays = (self.now, self.checkpoint, self.sums, self.fresh, self.folded, self.newest, *self.ring)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from array import array
 from typing import NamedTuple
@@ -25,7 +26,8 @@ class Deed(NamedTuple):
 
 
 def shown(id: int, time: float, items: list[int], person: int = 1, sources: list[int] | None = None) -> Shown:
-    return Shown(id, person, time, "0001", array("i", items), array("i", sources or [1] * len(items)))
+    found_by = array("i", sources or [1] * len(items)).tobytes()
+    return Shown(id, person, time, "0001", array("i", items).tobytes(), found_by)
 
 
 def joined(lists: list[Shown], deeds: list[Deed]) -> tuple[Waiting, list[Shown]]:
@@ -140,3 +142,16 @@ def test_where_impressions_tell_only_what_they_name_was_shown() -> None:
     assert judge.totals(one)[0, "0001", ALL].items == 2
     assert judge.totals(one)[0, "0001", ALL].clicks == 0
     assert judge.totals(unseen) == {}
+
+
+NUMBERS = st.integers(0, 2**31 - 1) | st.sampled_from([1, 256, 65536])
+
+
+@given(items=st.lists(NUMBERS, max_size=6), item=NUMBERS)
+def test_an_item_is_found_at_its_own_place_alone(items: list[int], item: int) -> None:
+    for wanted in (item, *items, 1, 256, 65536):
+        assert shown(1, 0.0, items).place(wanted) == (items.index(wanted) if wanted in items else -1)
+
+
+def test_lists_that_wait_are_nothing_to_the_garbage_collector() -> None:
+    assert not gc.is_tracked(shown(1, 0.0, [4, 5]))

@@ -134,9 +134,8 @@ def test_instructions_in_a_tag_are_no_fact() -> None:
 
 
 @given(st.text(max_size=120))
-def test_what_remains_is_the_draft_s_own_and_stands_a_second_time(draft: str) -> None:
+def test_what_remains_of_any_draft_stands_a_second_time(draft: str) -> None:
     once = film(draft).text
-    assert all(part in draft or part for part in once.split(". "))
     assert not once or film(once).text == once
 
 

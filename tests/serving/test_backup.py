@@ -19,7 +19,7 @@ from penchant import Event, Query
 from penchant.engine import Engine
 from penchant.errors import Corrupt, InvalidInput, NotFound
 from penchant.serving import backup as module
-from penchant.serving import keys
+from penchant.serving import keys, tenant_folders
 from penchant.serving.backup import back_up, restore
 from penchant.serving.cli import run
 from penchant.storage.event_log import EventLog
@@ -269,3 +269,64 @@ def test_the_commands_say_what_they_did(original: Path, tmp_path: Path, capsys: 
     assert "event 230" in capsys.readouterr().out
     assert run(["restore", to, "--data", restored]) == 2
     assert "is empty" in capsys.readouterr().err
+
+
+# -- tenants -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hosting(original: Path, tmp_path: Path) -> Path:
+    """A folder with settings, a key, and three tenants, of which one was never asked."""
+    folder = tmp_path / "hosting"
+    for name in ("books", "films"):
+        folder_of = tenant_folders.create(folder, name, "")
+        shutil.copytree(original, folder_of, dirs_exist_ok=True)
+    with Engine.open(folder / "tenants" / "films") as engine:
+        engine.ingest([click("u1", "i3", NOW + 999)])
+    tenant_folders.create(folder, "young", "neighbours = 32\n")
+    (folder / "penchant.toml").write_text("max_open_tenants = 3\n", encoding="utf-8")
+    keys.create(folder, ["read"], tenant="films")
+    return folder
+
+
+def test_all_tenants_come_back_with_keys_and_settings(hosting: Path, tmp_path: Path) -> None:
+    with Engine.open(hosting / "tenants" / "films") as films:  # at work meanwhile
+        manifest = back_up(hosting, tmp_path / "backup")
+        expected = slates(films)
+    assert (manifest.offset, manifest.tenants) == (0, {"books": 230, "films": 231, "young": 0})
+    assert restore(tmp_path / "backup", tmp_path / "restored") == manifest
+    for name in ("penchant.toml", "keys.json", "tenants/young/penchant.toml"):
+        assert (tmp_path / "restored" / name).read_bytes() == (hosting / name).read_bytes()
+    with Engine.open(tmp_path / "restored" / "tenants" / "films") as restored:
+        assert slates(restored) == expected
+
+
+def test_a_tenant_that_cannot_be_copied_leaves_no_backup_at_all(hosting: Path, tmp_path: Path) -> None:
+    (hosting / "tenants" / "films" / "events.db").write_bytes(b"no database at all")
+    with pytest.raises(Corrupt, match=r"events\.db is damaged"):
+        back_up(hosting, tmp_path / "backup")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hosting"]
+
+
+def test_a_tenant_that_is_damaged_or_missing_in_a_backup_leaves_nothing_restored(hosting: Path, tmp_path: Path) -> None:
+    back_up(hosting, tmp_path / "backup")
+    (tmp_path / "backup" / "tenants" / "books" / "events.db").unlink()
+    with pytest.raises(Corrupt, match=r"tenants/books/events\.db is missing"):
+        restore(tmp_path / "backup", tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_tenant_that_is_removed_meanwhile_is_not_missed(hosting: Path, tmp_path: Path) -> None:
+    def removing(file: str, done: int, of: int) -> None:
+        if (hosting / "tenants" / "films").exists() and file == "events.db":
+            tenant_folders.remove(hosting, "films")  # while the one before is copied
+
+    manifest = back_up(hosting, tmp_path / "backup", removing)
+    assert sorted(manifest.tenants) == ["books", "young"]
+    assert not [name for name in manifest.files if "films" in name]
+
+
+def test_the_command_tells_of_every_tenant(hosting: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["backup", str(tmp_path / "backup"), "--data", str(hosting)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "3 tenants: books up to event 230, films up to event 231, young up to event 0." in told

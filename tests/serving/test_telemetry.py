@@ -12,6 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from penchant.config import Retention
 from penchant.engine import Engine
 from penchant.serving.http import application
 from penchant.storage.state_store import written
@@ -128,6 +129,15 @@ def test_ceilings_and_snapshots_are_told_where_there_are_any(engine: Engine, mon
     after = parsed(asked(engine, lambda http: http.get("/metrics")).text)
     assert number(after, "log_ceiling_bytes") == 10**9
     assert number(after, "snapshot_age_seconds") == 90.0
+
+
+def test_what_retention_drops_is_counted(engine: Engine) -> None:
+    engine.ingest([click("ann", f"i{k}") for k in range(6)])
+    engine.parts.settings.retention = Retention(events=4)
+    engine.retain()
+    numbers = parsed(asked(engine, lambda http: http.get("/metrics")).text)
+    assert number(numbers, "retention_dropped_total") == 2
+    assert number(numbers, "log_free_bytes") >= 0
 
 
 def test_a_snapshot_that_fails_is_counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

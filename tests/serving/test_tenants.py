@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from penchant.config import FILE, Settings
 from penchant.engine import Engine
@@ -28,6 +29,12 @@ from tests.serving.conftest import Server, free_port
 
 NAMES = ("shop", "news", "video")
 QUIET = 'encoder = "none"\n'
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a tenant takes longer to open than a request would wait for."""
+    monkeypatch.setattr(module, "PATIENCE", 60.0)
 
 
 def made(folder: Path, *names: str) -> Path:
@@ -226,6 +233,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, d
     """A server with three tenants, and for each a key that may do everything there."""
     folder = made(tmp_path_factory.mktemp("served") / "data", *NAMES)
     texts = {name: keys.create(folder, ["ingest", "read", "admin"], tenant=name)[1] for name in NAMES}
+    texts["operator"] = keys.create(folder, ["operator"])[1]
     server = Server(folder).ready()
     yield server, texts
     server.stop()
@@ -303,6 +311,47 @@ def test_metrics_are_of_ones_own_data_alone(served: tuple[Server, dict[str, str]
     assert "penchant_items " in told
     assert "penchant_requests" not in told
     assert "process_" not in told
+
+
+def test_an_operator_sees_the_whole_server_and_nobodys_data(served: tuple[Server, dict[str, str]]) -> None:
+    with client(served, "news") as http:
+        http.put("/v1/items", json={"id": "seen-by-news-alone", "fields": {"title": "x"}})
+    with client(served, "operator") as http:
+        told = http.get("/metrics").text
+        for method, path, body in calls(http.get("/docs/openapi.json").json()):
+            if not path.startswith("/health"):
+                assert answer(http, method, path, body)[0] == 403, (method, path)
+        stranger = httpx.get(f"{served[0].url}/health/ready").json()
+        assert http.get("/health/ready").json() == stranger
+    families = {family.name: family for family in text_string_to_metric_families(told)}
+    assert "process_resident_memory_bytes" in families
+    (opened,) = families["penchant_tenants_open"].samples
+    items = {one.labels["tenant"]: one.value for one in families["penchant_items"].samples}
+    assert len(items) == opened.value
+    assert items["news"] >= 1
+    assert families["penchant_requests"].samples
+    assert "seen-by-news-alone" not in told
+
+
+@pytest.mark.parametrize("more", [{"scopes": ["operator", "read"]}, {"scopes": ["operator"], "tenant": "shop"}])
+def test_an_operators_key_stands_alone(tmp_path: Path, more: dict[str, Any]) -> None:
+    folder = made(tmp_path / "data", "shop")
+    with pytest.raises(InvalidInput, match="operator"):
+        keys.create(folder, **more)
+    assert run(["key", "create", "--data", str(folder), "--scope", "operator"]) == 0
+
+
+def test_an_operator_of_a_folder_without_tenants_sees_what_there_is(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / FILE).write_text(QUIET)
+    _, text = keys.create(folder, ["operator"])
+    server = Server(folder).ready()
+    told = httpx.get(f"{server.url}/metrics", headers={"X-Api-Key": text}).text
+    server.stop()
+    assert {"penchant_items", "penchant_requests", "penchant_ready"} <= {
+        family.name for family in text_string_to_metric_families(told)
+    }
 
 
 def test_each_has_its_own_settings(served: tuple[Server, dict[str, str]]) -> None:

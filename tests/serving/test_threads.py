@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from penchant import Condition, Event, Query, Unavailable
 from penchant.batches import Batch
 from penchant.engine import Engine
 from penchant.errors import InvalidInput, NotFound, Overloaded
+from penchant.retention import Rounds
 from penchant.serving import threads as module
+from penchant.serving.tenants import Alone
 from penchant.serving.threads import Threads
 from tests.conftest import NOW, OpenEngine, circle, click, item, names
+from tests.test_laws import settled
 
 
 def run(engine: Engine, scenario: Callable[[Threads], Awaitable[Any]]) -> Any:
@@ -272,6 +276,47 @@ def test_a_large_request_is_one_commit_applied_in_slices_with_one_receipt(
     assert [refusal.index for refusal in receipt.refused] == [3]
 
 
+def test_an_event_is_acknowledged_in_the_middle_of_an_import(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch, engine, "write")
+
+    async def scenario(threads: Threads) -> tuple[Any, Any]:
+        (imported,) = await started(threads.ingest([item(f"i{k}", 1.0, title="a") for k in range(200)]))
+        await gate.wait()  # before its first part
+        (sent,) = await started(threads.ingest([click("ann", "i0")]))
+        gate.opened.set()
+        return await imported, await sent
+
+    imported, sent = run(engine, scenario)
+    parts = [[len(batch.events) for batch in call] for call in gate.calls]
+    assert parts == [[32], [32, 1], *[[32]] * 4, [8]]
+    assert (imported.accepted, imported.as_of) == (200, 201)
+    assert 65 <= sent.as_of < 201
+
+
+def test_an_import_that_the_disk_refuses_midway_is_refused_and_may_be_sent_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = engine.write, []
+
+    def full(batches: Sequence[Batch]) -> None:
+        calls.append(len(batches))
+        if len(calls) == 3:
+            raise Unavailable("the disk is full.", field="data", value="here", way_out="Free space.")
+        write(batches)
+
+    monkeypatch.setattr(engine, "write", full)
+    items = [item(f"i{k}", 1.0, title="a") for k in range(200)]
+
+    async def scenario(threads: Threads) -> Any:
+        with pytest.raises(Unavailable, match="the disk is full"):
+            await threads.ingest(items)
+        return await threads.ingest(items)
+
+    assert run(engine, scenario).accepted == 200
+    assert len(calls) == 3 + 7
+    assert int(engine.parts.index.known.sum()) == 200
+
+
 def test_threads_do_what_ingest_does(open_engine: OpenEngine) -> None:
     events = [*circle(12), *[click(f"u{k % 5}", f"i{k * 7 % 12}", NOW + k, id=f"e{k}") for k in range(700)]]
     plain, served = open_engine("plain"), open_engine("served")
@@ -369,3 +414,57 @@ def test_closing_finishes_what_is_queued_and_refuses_what_comes_later(
     answers = asyncio.run(main())
     assert [answer.as_of for answer in answers[:30]][-1] == 30
     assert engine.parts.log.people.get("late") == -1
+
+
+def test_retention_takes_its_turn_between_events_and_lists(open_engine: OpenEngine) -> None:
+    engine = open_engine(retention={"events": 4})
+    engine.ingest([*circle(12), *(click(f"p{k % 3}", f"i{k % 12}", NOW + k) for k in range(60))])
+
+    async def scenario(threads: Threads) -> int:
+        asked = [threads.recommend(Query(user="p0", time=NOW + 99)) for _ in range(20)]
+        told = [threads.ingest([click("p1", f"i{k % 12}", NOW + 100 + k)]) for k in range(20)]
+        await asyncio.gather(asyncio.to_thread(engine.retain), *told, *asked)
+        await asyncio.to_thread(engine.retain)
+        return threads.measures.accepted
+
+    assert run(engine, scenario) == 20  # retention is nobody's event
+    log = engine.parts.log
+    held = {user: len(engine.parts.history(log.people.get(user), log.end).item) for user in ("p0", "p1", "p2")}
+    assert (held["p0"], held["p2"]) == (4, 4)
+    assert engine.retention.dropped == 80 - sum(held.values())
+    settled(engine)
+    lived = engine.parts.counts.totals[:12].tolist()
+    engine.rebuild()
+    settled(engine)
+    assert engine.parts.counts.totals[:12].tolist() == lived
+
+
+def test_a_round_that_is_begun_when_the_server_stops_is_cut_short(open_engine: OpenEngine) -> None:
+    engine = open_engine(retention={"events": 4})
+    engine.ingest([click(f"p{k % 3}", f"i{k % 12}", NOW + k) for k in range(60)])
+
+    async def scenario(threads: Threads) -> None:
+        threads._closing = True
+        with pytest.raises(Unavailable, match="the server is stopping"):
+            await asyncio.to_thread(engine.retain)
+
+    run(engine, scenario)
+    assert engine.retention.dropped == 0
+
+
+def test_a_server_begins_with_a_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Engine.open(tmp_path, encoder="none") as engine:
+        engine.ingest([click("ann", f"i{k}", NOW + k) for k in range(6)])
+    ended = threading.Event()
+    run_beside = Rounds.run_beside
+    monkeypatch.setattr(Rounds, "run_beside", lambda rounds: (run_beside(rounds), ended.set()))
+
+    async def main() -> int:
+        alone = Alone(tmp_path, {"encoder": "none", "retention": {"events": 4}})
+        await alone.open()
+        assert alone.threads is not None
+        await asyncio.to_thread(ended.wait, 60)
+        await alone.close()
+        return alone.threads.engine.retention.dropped
+
+    assert asyncio.run(main()) == 2

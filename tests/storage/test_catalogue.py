@@ -206,3 +206,18 @@ def test_of_a_profile_that_is_erased_nothing_comes_back(catalogue: Catalogue) ->
     catalogue.erase(1)
     catalogue.rewind(15)
     assert catalogue.profiles() == {}
+
+
+def test_an_erased_profile_stands_in_no_file(tmp_path: Path) -> None:
+    opened = Catalogue(tmp_path)
+    opened.put_profile(1, {"city": "Samarkand"}, 1)
+    opened.put_profile(2, {"city": "Isfahan"}, 2)
+
+    def written(city: bytes) -> list[str]:
+        return [path.name for path in tmp_path.iterdir() if city in path.read_bytes()]
+
+    assert written(b"Samarkand")
+    opened.erase(1)
+    assert not written(b"Samarkand")
+    assert written(b"Isfahan")
+    opened.close()

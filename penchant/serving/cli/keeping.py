@@ -23,7 +23,7 @@ def backup(
     data: Data = HERE,
     json: Json = False,
 ) -> None:
-    """Copy a data folder, also while a server works on it. All that was acknowledged before is in the copy.
+    """Copy a data folder, its tenants too, also while a server works on it. All that was acknowledged is in the copy.
 
     It holds what people did, so guard it as you guard the original; who is erased later is still in it.
     """
@@ -74,4 +74,7 @@ def _say(manifest: Manifest, where: str, json: bool) -> None:
         return
     size = sum(kept.bytes for kept in manifest.files.values())
     files = len(manifest.files)
-    screens.out.print(f"All up to event {manifest.offset} {where}: {files} files, {size / 1e6:,.1f} MB.")
+    tenants = [f"{escape(name)} up to event {offset}" for name, offset in sorted(manifest.tenants.items())]
+    what = f"{len(tenants)} tenants: {', '.join(tenants)}." if tenants else ""
+    said = "All" if tenants else f"All up to event {manifest.offset}"
+    screens.out.print(f"{said} {where}: {files} files, {size / 1e6:,.1f} MB. {what}".strip())
