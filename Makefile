@@ -21,6 +21,7 @@ help:
 	@echo "make bench-peers       beside implicit, scikit-surprise, RecTools and EASE there (first: make peers-env-implicit"
 	@echo "                       peers-env-surprise peers-env-rectools; PEERS=... SAMPLE=... for a part of it)"
 	@echo "make bench-beauty bench-sports   leave-one-out on Amazon 2014 (VALIDATE=1 SIZE=... EPOCHS=..., SAMPLE=...)"
+	@echo "make bench-grounding   does the checker of written texts catch what is not true (needs PENCHANT_DATA)"
 	@echo "make bench-latency bench-ingest bench-freshness bench-kill bench-swap bench-workers bench-faults   timings; rows go to benchmarks/results"
 	@echo "make bench-throughput  lists a second over HTTP, and how late they are at 70% of it (SIZES=\"4k 100k\" SECONDS=2 to try)"
 	@echo "make bench-soak        27 minutes at a constant load: errors, memory, latency first and last (MINUTES=2 WARM_UP=1 to try)"
