@@ -35,6 +35,7 @@ from penchant.clock import Clock
 from penchant.config import FILE, LIVE, changed, load_settings
 from penchant.errors import InvalidInput, Unavailable
 from penchant.following import Follower, mark
+from penchant.listing import Decided
 from penchant.models import versions
 from penchant.parts import Parts
 from penchant.pipeline.events import check
@@ -183,13 +184,17 @@ class Engine:
 
     def recommend_many(self, queries: Sequence[Query]) -> list[Slate]:
         """Lists for many people; their states are brought up and asked in one call."""
+        return [decided.slate() for decided in self.decide_many(queries)]
+
+    def decide_many(self, queries: Sequence[Query]) -> list[Decided]:
+        """The same lists in numbers: names are put to them by who asks for `Decided.slate`, on any thread."""
         self.follow()
         queries = [self._checked(query) for query in queries]
         with self.lock:
             people = [questions.person(self.parts, query.user) for query in queries]
             vectors = self.parts.vectors_of(people, queries)
             return [
-                listing.slate(self.parts, query, person, listing.for_person(self.parts, query, person, vector))
+                listing.decide(self.parts, query, person, listing.for_person(self.parts, query, person, vector))
                 for query, person, vector in zip(queries, people, vectors, strict=True)
             ]
 

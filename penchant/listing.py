@@ -7,7 +7,8 @@ under the lock of the parts, and a `Ranked` is only good until the next question
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from penchant.kernels import Asked
 from penchant.parts import Parts
 from penchant.pipeline.filters import REMOVED
 from penchant.pipeline.ranking import Ranked
-from penchant.showing import Rows
+from penchant.showing import Judged, Rows, candidates
 from penchant.types import Candidate, Query, Slate
 
 Floats = NDArray[np.float32]
@@ -90,79 +91,76 @@ def _reasons(parts: Parts, items: Longs, hidden: NDArray[np.int32], allowed: NDA
     return reason
 
 
+class Decided(NamedTuple):
+    """A list in numbers. Names are put to it by whoever has the time, without a lock."""
+
+    made: Slate
+    rows: Rows
+    name: Callable[[int], str]
+
+    def slate(self) -> Slate:
+        if not self.made.items:
+            self.made.items = candidates(self.rows, self.name)
+        return self.made
+
+
 def slate(parts: Parts, query: Query, person: int, ranked: Ranked, foretold: bool = False) -> Slate:
-    """The best of what may be shown, with names; kept, where it counts as shown.
+    """The best of what may be shown, with names; as `decide` says."""
+    return decide(parts, query, person, ranked, foretold).slate()
+
+
+def decide(parts: Parts, query: Query, person: int, ranked: Ranked, foretold: bool = False) -> Decided:
+    """The best of what may be shown; kept, where it counts as shown.
 
     ``foretold``: where no version has learned ratings, they are foretold by similar people.
     """
     placed, unmet = arranging.arranged(parts, query, person, ranked)
-    best = np.array([one.place for one in placed], np.int64)
-    kept = _candidates(parts, ranked, best)
-    if query.policy is not None:
-        for one, (_, how, sponsorship) in zip(kept, placed, strict=True):
-            one.placed, one.sponsorship = how, sponsorship
-    _judge(parts, person, ranked, best, kept, foretold)
+    best, name = np.array([one.place for one in placed], np.int64), parts.log.items.name
     made = Slate(
-        items=kept,
+        items=[],
         as_of=parts.as_of,
         user_as_of=parts.states.newest(person),
         version=parts.version.name,
         time=query.time or 0.0,
         user=query.user,
         retrieved=len(ranked.items),
-        removed=_candidates(parts, ranked, np.flatnonzero(ranked.reason)) if query.explain_removed else None,
+        removed=_removed(parts, ranked) if query.explain_removed else None,
         notes=allowing.notes(parts, query) + unmet + [_FAILED.format(source) for source in parts.retrieval.failed],
-        like=parts.log.items.name(ranked.like) if ranked.like >= 0 else None,
+        like=name(ranked.like) if ranked.like >= 0 else None,
+    )
+    rows = _rows(parts, ranked, best)._replace(
+        judged=_judged(parts, person, ranked, best, foretold),
+        placed={k: (how, paid) for k, (_, how, paid) in enumerate(placed) if how is not None},
     )
     if query.track:
-        parts.showing.show(query, person, made, _rows(parts, ranked, best))
+        parts.showing.show(query, person, made, rows)
+    decided = Decided(made, rows, name)
     if query.explain:
-        explaining.explain(parts, query, person, made, ranked, best)
-    return made
+        explaining.explain(parts, query, person, decided.slate(), ranked, best)
+    return decided
 
 
-def _judge(parts: Parts, person: int, ranked: Ranked, best: Longs, kept: list[Candidate], foretold: bool) -> None:
-    """Add what the person would do with each, and which value the person would give it."""
+def _removed(parts: Parts, ranked: Ranked) -> list[Candidate]:
+    places = np.flatnonzero(ranked.reason)
+    removed = candidates(_rows(parts, ranked, places), parts.log.items.name)
+    for one, reason in zip(removed, ranked.reason[places].tolist(), strict=True):
+        one.removed = REMOVED[reason]
+    return removed
+
+
+def _judged(parts: Parts, person: int, ranked: Ranked, best: Longs, foretold: bool) -> Judged:
+    """What the person would do with each, and which value the person would give it."""
     if ranked.vector is None:
-        return
-    for one, judged in zip(kept, parts.judged(person, ranked.vector, ranked.items[best]), strict=True):
-        one.probabilities, one.rating = judged
+        return []
+    judged = parts.judged(person, ranked.vector, ranked.items[best])
     if foretold and parts.version.rating is None:
         said = parts.counts.ratings.foretell(person, ranked.items[best])
-        for one, rating in zip(kept, said.tolist() if said is not None else (), strict=False):
-            one.rating = rating
+        if said is not None:
+            return [(told, rating) for (told, _), rating in zip(judged, said.tolist(), strict=True)]
+    return judged
 
 
 def _rows(parts: Parts, ranked: Ranked, best: Longs) -> Rows:
     items, scored = ranked.items[best], ranked.scored
     sources = parts.retrieval.scratch.marks[items, kernels.SOURCE] & kernels.ALL_SOURCES
     return Rows(items, sources, scored.scores[best], scored.features[best], scored.terms[best], scored.names)
-
-
-def _candidates(parts: Parts, ranked: Ranked, places: Longs) -> list[Candidate]:
-    scored, items, name = ranked.scored, ranked.items[places], parts.log.items.name
-    columns = (
-        items.tolist(),
-        scored.scores[places].tolist(),
-        parts.retrieval.scratch.marks[items, kernels.SOURCE].tolist(),
-        scored.features[places].tolist(),
-        scored.terms[places].tolist(),
-        ranked.reason[places].tolist(),
-    )
-    return [
-        Candidate(
-            item=name(item),
-            score=score,
-            sources=list(_sources(bits)),
-            features=dict(zip(scored.names, features, strict=True)),
-            terms=dict(zip(scored.names, terms, strict=True)),
-            removed=REMOVED.get(reason),
-        )
-        for item, score, bits, features, terms, reason in zip(*columns, strict=True)
-    ]
-
-
-@cache
-def _sources(bits: int) -> tuple[str, ...]:
-    """Names of the sources that found a candidate; of all sets of them, few ever come."""
-    return tuple(source for bit, source in kernels.SOURCES.items() if bits & bit)

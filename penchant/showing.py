@@ -14,8 +14,10 @@ import random
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -45,8 +47,15 @@ Floats = NDArray[np.float32]
 Deeds = list[tuple[int, int, float]]  # (place, action, time)
 
 
+Judged = list[tuple[dict[str, float], float | None]]  # (probability of each action, rating)
+How = Literal["pinned", "promoted", "sponsored"]
+
+
 class Rows(NamedTuple):
-    """Items of a slate as arrays [n]: numbers, bits of sources, scores; features and terms [n, names]."""
+    """Items of a slate as arrays [n]: numbers, bits of sources, scores; features and terms [n, names].
+
+    ``judged`` [n], or empty where nobody asks for it; ``placed``: what put an item there, by place, if not its score.
+    """
 
     items: Longs
     sources: NDArray[np.int32]
@@ -54,6 +63,34 @@ class Rows(NamedTuple):
     features: Floats
     terms: Floats
     names: tuple[str, ...]
+    judged: Judged = []  # noqa: RUF012 - a tuple's default, which nobody changes
+    placed: Mapping[int, tuple[How, Sponsorship | None]] = MappingProxyType({})
+
+
+def candidates(rows: Rows, name: Callable[[int], str]) -> list[Candidate]:
+    """The items of a slate; ``name(number)`` of an item."""
+    columns = (rows.items, rows.scores, rows.sources, rows.features, rows.terms)
+    kept = [
+        Candidate(
+            item=name(item),
+            score=score,
+            sources=list(_sources(bits)),
+            features=dict(zip(rows.names, features, strict=True)),
+            terms=dict(zip(rows.names, terms, strict=True)),
+        )
+        for item, score, bits, features, terms in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    for one, judged in zip(kept, rows.judged, strict=False):
+        one.probabilities, one.rating = judged
+    for k, how in rows.placed.items():
+        kept[k].placed, kept[k].sponsorship = how
+    return kept
+
+
+@cache
+def _sources(bits: int) -> tuple[str, ...]:
+    """Names of the sources that found a candidate; of all sets of them, few ever come."""
+    return tuple(source for bit, source in kernels.SOURCES.items() if bits & bit)
 
 
 class Packed(Struct, array_like=True):
@@ -67,8 +104,8 @@ class Packed(Struct, array_like=True):
     scores: bytes
     features: bytes
     terms: bytes
-    judged: list[tuple[dict[str, float], float | None]]
-    placed: dict[int, tuple[Literal["pinned", "promoted", "sponsored"], Sponsorship | None]]
+    judged: Judged
+    placed: dict[int, tuple[How, Sponsorship | None]]
 
 
 class Showing:
@@ -295,8 +332,7 @@ def _number(id: str) -> int:
 
 def packed(query: Query, slate: Slate, rows: Rows) -> bytes:
     """What was removed is not kept."""
-    kept = slate.items
-    judged = any(one.probabilities or one.rating is not None for one in kept)
+    said = any(told or rating is not None for told, rating in rows.judged)
     return msgspec.msgpack.encode(
         Packed(
             query=query,
@@ -307,8 +343,8 @@ def packed(query: Query, slate: Slate, rows: Rows) -> bytes:
             scores=_floats(rows.scores),
             features=_floats(rows.features),
             terms=_floats(rows.terms),
-            judged=[(one.probabilities, one.rating) for one in kept] if judged else [],
-            placed={k: (one.placed, one.sponsorship) for k, one in enumerate(kept) if one.placed is not None},
+            judged=rows.judged if said else [],
+            placed=dict(rows.placed),
         )
     )
 
@@ -323,25 +359,10 @@ def _floats(values: NDArray[Any]) -> bytes:
 
 def unpacked(its: Packed, log: EventLog) -> Slate:
     """The slate that was packed."""
-    items, sources = np.frombuffer(its.items, np.int32).tolist(), np.frombuffer(its.sources, np.int32).tolist()
-    wide = (len(items), len(its.names))
-    features = np.frombuffer(its.features, np.float32).reshape(wide).tolist()
-    terms = np.frombuffer(its.terms, np.float32).reshape(wide).tolist()
-    scores, slate = np.frombuffer(its.scores, np.float32).tolist(), its.slate
-    for k, item in enumerate(items):
-        placed, sponsorship = its.placed.get(k, (None, None))
-        probabilities, rating = its.judged[k] if its.judged else ({}, None)
-        slate.items.append(
-            Candidate(
-                item=log.items.name(item),
-                score=scores[k],
-                sources=[name for bit, name in kernels.SOURCES.items() if sources[k] & bit],
-                features=dict(zip(its.names, features[k], strict=True)),
-                terms=dict(zip(its.names, terms[k], strict=True)),
-                probabilities=probabilities,
-                rating=rating,
-                placed=placed,
-                sponsorship=sponsorship,
-            )
-        )
-    return slate
+    items, sources = np.frombuffer(its.items, np.int32), np.frombuffer(its.sources, np.int32)
+    scores, wide = np.frombuffer(its.scores, np.float32), (len(items), len(its.names))
+    features = np.frombuffer(its.features, np.float32).reshape(wide)
+    terms = np.frombuffer(its.terms, np.float32).reshape(wide)
+    rows = Rows(items.astype(np.int64), sources, scores, features, terms, its.names, its.judged, its.placed)
+    its.slate.items = candidates(rows, log.items.name)
+    return its.slate

@@ -1,6 +1,6 @@
 """The threads behind the server: one writes the log, one is the engine's; the loop's own thread waits for neither.
 
-    loop thread     checks events, makes futures, awaits them
+    loop thread     checks events, makes futures, awaits them, puts names to lists
     log thread      commits whatever batches wait, together, and hands them on in the order of the log
     engine thread   applies them, and answers whatever queries wait, together
 
@@ -31,6 +31,7 @@ from typing import Any, NamedTuple, TypeVar
 from penchant.batches import Batch
 from penchant.engine import Engine
 from penchant.errors import Overloaded, PenchantError, Unavailable
+from penchant.listing import Decided
 from penchant.serving.listening import Listeners, touched
 from penchant.serving.measures import Measures
 from penchant.serving.waiting import Waiting
@@ -53,7 +54,7 @@ T = TypeVar("T")
 class _Asked(NamedTuple):
     """A query; ``alone`` answers it by itself (a search), otherwise it is answered together with others."""
 
-    future: asyncio.Future[Slate]
+    future: asyncio.Future[Slate | Decided]
     query: Query
     alone: Callable[[Query], Slate] | None = None
 
@@ -200,7 +201,8 @@ class Threads:
         self._queries += 1
         try:
             self._to_engine.put(asked)
-            return await asked.future
+            answer = await asked.future
+            return answer.slate() if isinstance(answer, Decided) else answer
         finally:
             self._queries -= 1
 
@@ -324,10 +326,10 @@ class Threads:
         if not together:
             return answers
         try:
-            slates = self.engine.recommend_many([one.query for one in together])
+            decided = self.engine.decide_many([one.query for one in together])
         except Exception:  # one of them cannot be answered; by itself, it learns why
             return answers + [self._one(one, self.engine.recommend) for one in together]
-        return answers + [_Answer(one.future, slate) for one, slate in zip(together, slates, strict=True)]
+        return answers + [_Answer(one.future, its) for one, its in zip(together, decided, strict=True)]
 
     def _one(self, asked: _Asked, answer: Callable[[Query], Slate]) -> _Answer:
         try:

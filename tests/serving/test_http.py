@@ -341,7 +341,7 @@ def test_a_defect_is_told_without_its_insides(
     def secret(queries: Any) -> Any:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(engine, "recommend_many", secret)
+    monkeypatch.setattr(engine, "decide_many", secret)
     monkeypatch.setattr(engine, "recommend", secret)
     answer = asked(engine, lambda http: http.get("/v1/recommend"))
     problem(answer, 500)

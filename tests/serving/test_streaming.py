@@ -99,13 +99,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def asked_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """The people whose lists were asked for, in order; one that is another than before is asked for to be shown."""
     found: list[str | None] = []
-    recommend_many = engine.recommend_many
+    decide_many = engine.decide_many
 
     def noted(queries: Any) -> Any:
         found.extend(query.user for query in queries)
-        return recommend_many(queries)
+        return decide_many(queries)
 
-    monkeypatch.setattr(engine, "recommend_many", noted)
+    monkeypatch.setattr(engine, "decide_many", noted)
     return found
 
 

@@ -96,7 +96,7 @@ def test_what_waits_for_the_log_is_committed_together_and_in_order(
 
 def test_queries_that_wait_are_answered_in_one_call(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.ingest(circle(5))
-    gate = Gate(monkeypatch, engine, "recommend_many")
+    gate = Gate(monkeypatch, engine, "decide_many")
 
     async def scenario(threads: Threads) -> list[Any]:
         first = await started(threads.recommend(Query(user="u0")))
@@ -112,7 +112,7 @@ def test_queries_that_wait_are_answered_in_one_call(engine: Engine, monkeypatch:
 
 def test_the_answers_of_one_turn_wake_the_loop_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.ingest(circle(5))
-    gate = Gate(monkeypatch, engine, "recommend_many")
+    gate = Gate(monkeypatch, engine, "decide_many")
     told: list[int] = []
 
     async def scenario(threads: Threads) -> None:
@@ -135,7 +135,7 @@ def test_the_answers_of_one_turn_wake_the_loop_once(engine: Engine, monkeypatch:
 
 def test_a_query_that_cannot_be_answered_fails_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.ingest(circle(5))
-    gate = Gate(monkeypatch, engine, "recommend_many")
+    gate = Gate(monkeypatch, engine, "decide_many")
 
     async def scenario(threads: Threads) -> list[Any]:
         first = await started(threads.recommend(Query()))
@@ -331,7 +331,7 @@ def test_threads_do_what_ingest_does(open_engine: OpenEngine) -> None:
 
 def test_too_many_queries_are_told_to_come_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_QUERIES", 2)
-    gate = Gate(monkeypatch, engine, "recommend_many")
+    gate = Gate(monkeypatch, engine, "decide_many")
 
     async def scenario(threads: Threads) -> None:
         waiting = await started(threads.recommend(Query()), threads.recommend(Query()))
