@@ -25,9 +25,10 @@ MANY = 1000
 GENRES = frozenset(name.lower() for name in ZH)
 PROTOCOL = (
     "texts of one to three sentences from patterns by somebody who had not seen the checker or its words "
-    "(sentences/another_writer.txt, first sight at row 1 of this protocol); ..._own: patterns by the checker's author, "
-    "held out while its words were chosen; one fact changed into another item's; English (74%) and Chinese (26%, genres "
-    "and departments translated); caught: the changed sentence is not shown; wrongly refused: any part of a true text cut"
+    "(sentences/another_writer.txt, first sight at row 1 of this protocol); ..._own: patterns by the checker's "
+    "author, held out while its words were chosen; one fact changed into another item's; English (74%) and Chinese "
+    "(26%, genres and departments translated); caught: the changed sentence is not shown; wrongly refused: any part of "
+    "a true text cut"
 )
 
 
