@@ -40,7 +40,7 @@ _MADE = {  # who made a thing, by the name of the field
 
 
 class About(NamedTuple):
-    """An item as far as it may be told, what its sensitive fields are called, and the events that spoke for it."""
+    """An item as far as it may be told, what its sensitive fields are called, and which events to tell of."""
 
     item: str
     fields: Mapping[str, Any]
@@ -101,12 +101,18 @@ def _about(parts: Parts, item: str, candidate: Candidate | None) -> About:
     liked = {name for name, action in settings.actions.items() if action.weight > 0.0}
     title = " ".join((explanation.title(told, settings.title) or "").split())
     spoke = [one for one in moved if one.effect > 0.0 and one.action in liked and _of_another(one, item, title)]
-    return About(item, fields, title, shut, [_open(one, shut) for one in spoke])
+    return About(item, fields, title, shut, _strongest([_open(one, shut) for one in spoke]))
 
 
 def _of_another(moved: Moved, item: str, title: str) -> bool:
     """Typed words, or a thing that has a title and is not this one."""
     return bool(moved.words) if moved.item is None else moved.item != item and moved.title not in (None, title)
+
+
+def _strongest(spoke: Sequence[Moved]) -> Sequence[Moved]:
+    """The event that spoke most, and last the one that spoke most of those that share something."""
+    near = next((one for one in spoke if one.shared), None)
+    return spoke[:1] if near is None or near is spoke[0] else [spoke[0], near]
 
 
 def _open(moved: Moved, shut: Sequence[str]) -> Moved:
@@ -127,11 +133,10 @@ def _of_events(about: About, speaker: Speaker) -> Iterator[tuple[str, Phrase]]:
     """A reason tells the event that spoke most, by what passed its effect on; a blurb one that shares something."""
     if not about.moved:
         return
-    why = about.moved[0]
+    why, near = about.moved[0], about.moved[-1]
     yield "why", Phrase(speaker.did(why), {}, why.event)
     if link := speaker.link(why):
         yield "link", Phrase(link, speaker.told(why) if link == speaker.both(why) else {}, why.event)
-    near = next((one for one in about.moved if one.shared), why)
     yield "did", Phrase(speaker.did(near), {}, near.event)
     if both := speaker.both(near):
         yield "both", Phrase(both, speaker.told(near), near.event)
