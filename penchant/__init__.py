@@ -31,6 +31,8 @@ from penchant.types import (
     Auction,
     Candidate,
     Condition,
+    Content,
+    Contents,
     Event,
     Item,
     Moved,
@@ -41,6 +43,7 @@ from penchant.types import (
     Reason,
     Receipt,
     Slate,
+    Writing,
 )
 
 __version__ = "0.1.0"
@@ -48,6 +51,8 @@ __all__ = [
     "Auction",
     "Candidate",
     "Condition",
+    "Content",
+    "Contents",
     "Corrupt",
     "Engine",
     "Event",
@@ -67,6 +72,7 @@ __all__ = [
     "Slate",
     "Unauthorized",
     "Unavailable",
+    "Writing",
     "__version__",
 ]
 

@@ -29,7 +29,19 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from penchant import allowing, ceilings, explaining, intake, kernels, listing, policies, questions, records, seeding
+from penchant import (
+    allowing,
+    ceilings,
+    explaining,
+    intake,
+    kernels,
+    listing,
+    policies,
+    questions,
+    records,
+    seeding,
+    writing,
+)
 from penchant.batches import Batch
 from penchant.clock import Clock
 from penchant.config import FILE, LIVE, changed, load_settings
@@ -43,7 +55,20 @@ from penchant.pipeline.ranking import Ranked
 from penchant.retention import Rounds
 from penchant.snapshots import Snapshots
 from penchant.storage.log_reading import Logged
-from penchant.types import Erased, Event, Feedback, Item, Language, Page, Profile, Query, Receipt, Slate
+from penchant.types import (
+    Contents,
+    Erased,
+    Event,
+    Feedback,
+    Item,
+    Language,
+    Page,
+    Profile,
+    Query,
+    Receipt,
+    Slate,
+    Writing,
+)
 
 _HALF_DONE = "an event could not be applied: open the folder again, it is rebuilt"
 
@@ -260,6 +285,10 @@ class Engine:
     def slate(self, id: str, explain: bool = False, language: Language = "en") -> Feedback:
         """A list that was shown, as it was, with what was done about it; ``explain``: and why. Raises NotFound."""
         return explaining.find(self.parts, id, language) if explain else self.parts.showing.find(id)
+
+    def compose(self, wanted: Writing) -> Contents:
+        """A text about each of these items for one person, from facts alone. Raises NotFound, InvalidInput."""
+        return writing.write(self.parts, wanted, self.rank(wanted.items, writing.question(wanted)))
 
     def _restore_shown(self) -> None:
         """Lists whose window has not passed wait on; what was done about them is in the log."""

@@ -22,6 +22,8 @@ KINDS: tuple[Kind, ...] = (
     "retention",
 )
 Language = Literal["en", "zh"]  # of sentences about items
+ContentKind = Literal["title", "blurb", "reason"]
+Tone = Literal["plain", "warm"]
 TITLE = "title"  # in what items share: words that stand in what both are called, whichever field that is
 Scalar = str | int | float | bool
 
@@ -280,6 +282,42 @@ class Slate(Struct, kw_only=True, omit_defaults=True):
     notes: list[str] = field(default_factory=list)
     id: str | None = None
     like: str | None = None
+
+
+class Writing(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is to be written: of each of ``items`` (100 at most), for ``user``, of at most ``longest`` characters.
+
+    ``kind``: a headline (`title`), one to three sentences about the item (`blurb`), or why it is for this person
+    (`reason`).
+    """
+
+    items: list[str]
+    user: str | None = None
+    kind: ContentKind = "blurb"
+    language: Language = "en"
+    tone: Tone = "plain"
+    longest: int = 300
+
+
+class Content(Struct, kw_only=True, omit_defaults=True):
+    """A text about an item for one person; empty where not even the title may be said, or has room.
+
+    ``facts``: all that it tells, by field of the item (`TITLE`: what it is called), as values;
+    ``events``: ids of the person's events that it tells of.
+    """
+
+    item: str
+    text: str
+    writer: Literal["template"]
+    facts: dict[str, list[str]] = field(default_factory=dict)
+    events: list[str] = field(default_factory=list)
+
+
+class Contents(Struct, kw_only=True):
+    """Texts, one for each item in the order asked; ``as_of``: the newest event they know of, as in a slate."""
+
+    contents: list[Content]
+    as_of: int
 
 
 class Done(Struct, kw_only=True):

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import typer.main
 
-from penchant import Query, Reason
+from penchant import Contents, Query, Reason
 from penchant.config import FILE, Settings, load_settings
 from penchant.expressions import parse
 from penchant.policies import check
@@ -91,6 +91,11 @@ def test_the_reason_of_the_page_is_one_and_its_settings_can_be_used(tmp_path: Pa
     assert msgspec.json.decode(told, type=Reason).moved[0].shared == {"genres": ["Horror", "Sci-Fi"]}
     (tmp_path / FILE).write_text(blocks("", page)[1], encoding="utf-8")
     assert load_settings(tmp_path).actions["stream"].said["zh"] == "播放过{}"
+
+
+def test_the_texts_of_the_page_are_an_answer_of_the_server() -> None:
+    (told,) = blocks("json", (ROOT / "docs" / "content.md").read_text(encoding="utf-8"))
+    assert [one.writer for one in msgspec.json.decode(told, type=Contents).contents] == ["template"] * 2
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

@@ -19,7 +19,20 @@ import msgspec
 from msgspec import structs
 
 from penchant.errors import InvalidInput
-from penchant.types import Condition, Event, Feedback, Item, Language, Page, Profile, Query, Receipt, Slate
+from penchant.types import (
+    Condition,
+    Contents,
+    Event,
+    Feedback,
+    Item,
+    Language,
+    Page,
+    Profile,
+    Query,
+    Receipt,
+    Slate,
+    Writing,
+)
 
 T = TypeVar("T")
 
@@ -103,6 +116,11 @@ def rank(items: Sequence[str], query: Query | None = None) -> Call[Slate]:
     """These items, each once, ordered for this person; seen ones too. Raises NotFound, InvalidInput."""
     asked = structs.asdict(query or Query()) | {"items": list(items)}
     return Call("POST", "/v1/rank", Slate, _json(asked))
+
+
+def compose(wanted: Writing) -> Call[Contents]:
+    """A text about each of these items for one person, made of what is known alone. Raises NotFound, InvalidInput."""
+    return Call("POST", "/v1/content", Contents, _json(wanted))
 
 
 def similar(item: str, query: Query | None = None) -> Call[Slate]:

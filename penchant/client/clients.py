@@ -75,6 +75,7 @@ class _Clients(Generic[H]):
     remove_item = Verb(addresses.remove_item)
     profile = Verb(addresses.profile)
     rank = Verb(addresses.rank)
+    compose = Verb(addresses.compose)
     similar = Verb(addresses.similar)
     search = Verb(addresses.search)
     slate = Verb(addresses.slate)

@@ -87,7 +87,7 @@ def rank(scores: Floats, shown: NDArray[np.bool_], items: Longs, place: int) -> 
 def title_field(fields: Mapping[str, Any], named: str = "") -> str | None:
     """The field that an item is called by: the one ``named`` in the settings, `title`, `name`, or the first text."""
     for name in (named, *_TITLES, *fields):
-        if isinstance(value := fields.get(name), str) and value.strip() and not _is_sensitive(name):
+        if isinstance(value := fields.get(name), str) and value.strip() and not is_sensitive(name):
             return name
     return None
 
@@ -106,7 +106,7 @@ def shared(one: Mapping[str, Any], other: Mapping[str, Any], named: str = "") ->
     """By field, what two items have in common: values, and words of titles. Sensitive fields are not looked at."""
     mine, theirs = title_field(one, named), title_field(other, named)
     out = {}
-    for name in (name for name in one if name in other and not _is_sensitive(name) and name not in (mine, theirs)):
+    for name in (name for name in one if name in other and not is_sensitive(name) and name not in (mine, theirs)):
         there = set(_values(other[name]))
         out[name] = [value for value in _values(one[name]) if value in there]
     if mine is not None and theirs is not None:
@@ -120,7 +120,7 @@ def held(fields: Mapping[str, Any], words: str) -> dict[str, list[str]]:
     for name, value in fields.items():
         texts = value if isinstance(value, list) else [value]
         text = " ".join(one for one in texts if isinstance(one, str))[:_READ]
-        if text and not _is_sensitive(name) and (found := _common(words, text)):
+        if text and not is_sensitive(name) and (found := _common(words, text)):
             out[name] = found[:_MOST]
     return out
 
@@ -151,5 +151,5 @@ def _runs(one: str, other: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=4096)
-def _is_sensitive(name: str) -> bool:
+def is_sensitive(name: str) -> bool:
     return name.casefold().replace(" ", "_").replace("-", "_") in SENSITIVE

@@ -45,7 +45,7 @@ _ANY_ACTION = ("chose {}", "选过{}")
 _TYPED = {"search": ("searched for {}", "搜索过{}")}
 _ANY_TYPED = ("wrote {}", "写过{}")
 # Fields whose values say what an item is.
-_KINDS = frozenset(
+KINDS = frozenset(
     {"genre", "genres", "tag", "tags", "category", "categories", "subcategory", "topic", "topics", "type", "style"}
     | {"类型", "分类", "类别", "标签", "题材", "主题"}
 )
@@ -124,23 +124,32 @@ class Speaker(NamedTuple):
     # -- of an event ---------------------------------------------------------------------------------------------------
 
     def _because(self, moved: Moved) -> str:
-        typed = moved.item is None
-        did = self._did(moved, typed)
-        link = self._holds(moved.shared) if typed else self._link(moved)
+        did, link = self.did(moved), self.link(moved)
         return self._say(_BECAUSE_OF, did, link) if link else self._say(_BECAUSE, did)
 
-    def _did(self, moved: Moved, typed: bool) -> str:
+    def did(self, moved: Moved) -> str:
+        """What the person did: "watched Alien (1979)"."""
+        typed = moved.item is None
         of = self._quoted([moved.words or ""]) if typed else self._named(moved.title or moved.item or "")
         known = _TYPED.get(moved.action, _ANY_TYPED) if typed else _ACTIONS.get(moved.action, _ANY_ACTION)
         said = self.said.get(moved.action, {}).get(self.language) or known[_place(self.language)]
         before, found, after = said.partition("{}")
         return f"{before}{of}{after}" if found else self._say(("{} {}", "{}{}"), said, of)
 
-    def _link(self, moved: Moved) -> str:
-        """How the two items belong together, as far as that is what moved the score."""
-        if moved.through in _BY_COUNTS:
+    def link(self, moved: Moved) -> str:
+        """How the two belong together, as far as that is what moved the score."""
+        if moved.item is not None and moved.through in _BY_COUNTS:
             return self._say(_BY_COUNTS[moved.through])
-        return self._both(moved.shared) if moved.through in _BY_CONTENT else ""
+        return self.both(moved) if moved.item is None or moved.through in _BY_CONTENT else ""
+
+    def both(self, moved: Moved) -> str:
+        """What the two share, whether or not that moved the score."""
+        return self._holds(moved.shared) if moved.item is None else self._both(moved.shared)
+
+    def told(self, moved: Moved) -> dict[str, list[str]]:
+        """Of all that is shared, what `both` tells."""
+        name = "" if not moved.shared else next(iter(moved.shared)) if moved.item is None else _foremost(moved.shared)
+        return {name: moved.shared[name]} if name else {}
 
     # -- of what the question names ------------------------------------------------------------------------------------
 
@@ -160,12 +169,12 @@ class Speaker(NamedTuple):
         """What two items share: what they are, before what they have, before words of their titles."""
         if not shared:
             return ""
-        name = min(shared, key=lambda one: 0 if one.casefold() in _KINDS else 2 if one == TITLE else 1)
+        name = _foremost(shared)
         if name == TITLE:
             return self._say(("both titles have {}", "标题都有{}"), self._quoted(shared[name]))
-        if name.casefold() in _KINDS:
-            return self._say(("both are {}", "同属{}"), self._listed(shared[name]))
-        return self._say(("the same {}, {}", "{}相同：{}"), self._field(name), self._listed(shared[name]))
+        if name.casefold() in KINDS:
+            return self._say(("both are {}", "同属{}"), self.listed(shared[name]))
+        return self._say(("the same {}, {}", "{}相同：{}"), self._field(name), self.listed(shared[name]))
 
     def _holds(self, shared: Mapping[str, Sequence[str]]) -> str:
         """Which words that were typed stand in the item."""
@@ -182,9 +191,10 @@ class Speaker(NamedTuple):
         return _IN_CHINESE.get(name.casefold(), name) if self.language == "zh" else name.replace("_", " ")
 
     def _quoted(self, texts: Sequence[str]) -> str:
-        return self._listed([f"“{text}”" for text in texts])
+        return self.listed([f"“{text}”" for text in texts])
 
-    def _listed(self, values: Sequence[str]) -> str:
+    def listed(self, values: Sequence[str]) -> str:
+        """Values one after the other: "Horror and Sci-Fi"."""
         if self.language == "zh":
             return "、".join(values)
         return " and ".join(filter(None, (", ".join(values[:-1]), values[-1])))
@@ -196,6 +206,10 @@ class Speaker(NamedTuple):
 
 def _place(language: Language) -> int:
     return 1 if language == "zh" else 0
+
+
+def _foremost(shared: Mapping[str, Sequence[str]]) -> str:
+    return min(shared, key=lambda one: 0 if one.casefold() in KINDS else 2 if one == TITLE else 1)
 
 
 def _strongest(candidate: Candidate) -> str:

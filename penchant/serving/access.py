@@ -59,6 +59,7 @@ OPENED_BY: dict[str, Scopes] = {
     "POST /v1/recommend": _ASK,
     "GET /v1/recommend/stream": _ASK,
     "POST /v1/rank": _READ,
+    "POST /v1/content": _READ,
     "GET /v1/search": _READ,
     "GET /v1/similar": _READ,
     "GET /v1/slates/{id}": _READ,

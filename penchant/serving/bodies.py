@@ -15,7 +15,7 @@ from litestar.exceptions import ClientException
 from msgspec import Raw, Struct
 
 from penchant.errors import InvalidInput
-from penchant.types import Event, Item, Profile, Query, Refusal
+from penchant.types import Event, Item, Profile, Query, Refusal, Writing
 
 T = TypeVar("T", bound=Struct)
 
@@ -148,3 +148,4 @@ ITEMS = Reader(Item, {"item": "id"})
 PROFILES = Reader(Profile, {"user": "id"})
 QUERIES = Reader(Query)
 RANKINGS = Reader(Ranking)
+WRITINGS = Reader(Writing)

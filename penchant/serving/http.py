@@ -9,6 +9,7 @@
     GET  /v1/recommend   what this person should see next; POST: with a context, or a long rule
     GET  /v1/recommend/stream   the same, and again whenever it has become another one
     POST /v1/rank        these items, in this person's order
+    POST /v1/content     a text about each of these items, for this person
     GET  /v1/search      what the words name or mean, in this person's order
     GET  /v1/similar     what is like this item
     GET  /v1/slates/ID   a list as it was shown, and what was done about it
@@ -54,7 +55,7 @@ from penchant.serving.door import Door, opened
 from penchant.serving.requests import Requests
 from penchant.serving.script import send_script
 from penchant.serving.tenants import Many
-from penchant.types import Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate
+from penchant.types import Contents, Event, Feedback, Item, Page, Policy, Profile, Query, Receipt, Slate, Writing
 
 MAX_BODY = 8 * 2**20
 _LAST_SECOND = 32_503_680_000  # the year 3000: what lies beyond is milliseconds
@@ -216,6 +217,12 @@ async def rank(request: Call) -> ASGIApp:
     """Put these items into this person's order, each once: all that are there and allowed, seen ones too."""
     asked = bodies.RANKINGS.one(await request.body())
     return Answer(await _threads(request).rank(asked.items, asked.query()))
+
+
+@post("/content", status_code=200)
+async def compose(request: Call) -> ASGIApp:
+    """Write about each of these items for this person: headlines, blurbs or reasons, from facts alone; each checked."""
+    return Answer(await _threads(request).compose(bodies.WRITINGS.one(await request.body())))
 
 
 @get("/search")
@@ -424,6 +431,14 @@ _DESCRIBED = {
         (pages.RANKED,),
         listed=False,
     ),
+    "POST /v1/content": pages.Described(
+        f"{_HERE}/v1/content' -d '{json.dumps(pages.WANTED)}'",
+        Contents,
+        pages.WRITTEN,
+        Writing,
+        (pages.WANTED,),
+        listed=False,
+    ),
     "GET /v1/search": pages.Described(f"{_HERE}/v1/search?user=ann&words=space+horror'", Slate, pages.SLATE),
     "GET /v1/similar": pages.Described(f"{_HERE}/v1/similar?item=alien'", Slate, pages.SLATE),
     "GET /v1/slates/{id}": pages.Described(
@@ -442,7 +457,7 @@ def application(door: Door | None = None) -> Litestar:
     """The application behind a door; but for its life and metrics, it answers 503 until the door's tenants are open."""
     door = door or Door()
     catalogue = [send_items, list_items, read_item, remove_item, send_users, read_user, erase_user]
-    asking = [recommend, streaming.stream, recommend_as_asked, rank, search, similar]
+    asking = [recommend, streaming.stream, recommend_as_asked, rank, compose, search, similar]
     verbs = [send_events, *catalogue, *amending.HANDLERS, *asking, read_slate, feedback]
     app = Litestar(
         [Router("/v1", route_handlers=verbs, before_request=_refuse_unknown), ready, live, metrics, send_script],

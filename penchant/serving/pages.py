@@ -129,6 +129,19 @@ ARRANGED = {
     },
 }
 RANKED = {"user": "ann", "items": ["alien", "aliens"]}
+WANTED = {"user": "ann", "items": ["aliens"], "kind": "blurb", "tone": "plain"}
+WRITTEN = {
+    "contents": [
+        {
+            "item": "aliens",
+            "text": "You looked at Alien (1979), and Aliens (1986) goes with it: both are Horror and Sci-Fi.",
+            "writer": "template",
+            "facts": {"title": ["Aliens (1986)"], "genres": ["Horror", "Sci-Fi"]},
+            "events": ["6f1c2a-17"],
+        }
+    ],
+    "as_of": 4181,
+}
 ANN = {"id": "ann", "fields": {"age": 34, "speaks": ["en", "fr"]}}
 _PROBLEM = {
     "type": "urn:penchant:invalid-input",

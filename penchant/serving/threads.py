@@ -28,6 +28,7 @@ from itertools import chain, pairwise
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
+from penchant import writing
 from penchant.batches import Batch
 from penchant.engine import Engine
 from penchant.errors import Overloaded, PenchantError, Unavailable
@@ -35,7 +36,7 @@ from penchant.listing import Decided
 from penchant.serving.listening import Listeners, touched
 from penchant.serving.measures import Measures
 from penchant.serving.waiting import Waiting
-from penchant.types import Event, Query, Receipt, Slate
+from penchant.types import Contents, Event, Query, Receipt, Slate, Writing
 
 MOST_EVENTS = 100_000  # waiting for the log; beyond, a sender is told to come back
 MOST_QUERIES = 2_000
@@ -137,6 +138,11 @@ class Threads:
     async def rank(self, items: Sequence[str], query: Query) -> Slate:
         await self._prepare(query)
         return await self._ask(_Asked(self._loop.create_future(), query, partial(self.engine.rank, items)))
+
+    async def compose(self, wanted: Writing) -> Contents:
+        """The engine thread says why; the texts are made and checked beside it."""
+        slate = await self.rank(wanted.items, writing.question(wanted))
+        return await self.read(writing.write, self.engine.parts, wanted, slate)
 
     async def read(self, what: Callable[..., T], *words: object) -> T:
         """What the catalogue says, read beside the engine thread."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant import Condition, Event, InvalidInput, Item, NotFound, PenchantError, Query, Unavailable
+from penchant import Condition, Event, InvalidInput, Item, NotFound, PenchantError, Query, Unavailable, Writing
 from penchant.client import Client, Refused, addresses
 from penchant.client.answers import Failed, seconds
 from penchant.client.retrying import Patience, Tries
@@ -51,6 +51,8 @@ def test_every_question_of_the_engine_can_be_asked(server: Server, connect: Conn
     early = Query(user="eve", filter="year < 1972", where=(Condition("kids", True),))
     assert names(client.recommend(early)) == ["film 0/é"]
     assert names(client.rank(["film 1/é", "film 0/é"], early)) == ["film 0/é"]
+    (text,) = client.compose(Writing(items=["film 0/é"], user="eve", kind="title")).contents
+    assert (text.item, text.writer) == ("film 0/é", "template")
     like = client.similar("film 0/é", Query(limit=2, where=(Condition("year", low=1974),)))
     assert set(names(like)) == {"film 4/é", "film 5/é"}
     found = client.search(Query(words="film", user="eve", where=(Condition("year", 1973),), filter="not kids"))
@@ -101,6 +103,8 @@ def test_of_a_list_what_is_wrong_is_refused_in_its_place(server: Server, connect
         lambda one: one.recommend(Query(limit=0)),
         lambda one: one.recommend(Query(filter="year <")),
         lambda one: one.rank(["nothing"], Query(user="ann")),
+        lambda one: one.compose(Writing(items=["nothing"])),
+        lambda one: one.compose(Writing(items=[], longest=0)),
         lambda one: one.similar("nothing"),
         lambda one: one.search(Query(words=" ")),
     ],

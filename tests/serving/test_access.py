@@ -101,6 +101,7 @@ REQUESTS: dict[str, tuple[str, Any]] = {
     "POST /v1/recommend": ("/v1/recommend", {}),
     "GET /v1/recommend/stream": ("/v1/recommend/stream?user=bob", None),
     "POST /v1/rank": ("/v1/rank", {"items": ["i0"]}),
+    "POST /v1/content": ("/v1/content", {"items": ["i0"]}),
     "GET /v1/search": ("/v1/search?words=item", None),
     "GET /v1/similar": ("/v1/similar?item=i0", None),
     "GET /v1/slates/{id}": ("/v1/slates/s1", None),
