@@ -35,7 +35,7 @@ LIVE = frozenset(
         "max_log_bytes",
         "max_memory_bytes",
         "snapshot_every",
-        "sensitive",  # a training alone reads it
+        "sensitive",  # read anew by every training, and by every text that is written
         "retention",
     }
 )
@@ -120,7 +120,8 @@ class Settings(Struct, forbid_unknown_fields=True):
     seen            what lists hide where a query does not say it: ``ever`` all that the person met, ``allow`` nothing
     text_threads    threads that the language model may use; more than 1 only where nothing is served meanwhile
     ratings         actions whose values say how much the person liked the item
-    sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name
+    sensitive       profile fields that a training may read although they are sensitive (age, gender, ...), by name; of
+                    an item, fields of these names are told in no text (docs/content.md)
     snapshot_every  events between two snapshots of states and counts; a restart replays what came after the last
     max_log_bytes   most bytes of the log (events.db and its WAL), 0: no end; beyond, events are refused, lists go on
     max_memory_bytes  most memory of the process, 0: no end; beyond, events of people and items not known are refused
