@@ -104,6 +104,7 @@ class Threads:
         self._closing = False
         self._waiting = Waiting(lambda: engine.parts.as_of)
         self._readers = ThreadPoolExecutor(_READERS, "penchant-words")
+        self._proofs = ThreadPoolExecutor(1, "penchant-proofs")  # waits for the disk, and no reader for it
         self._threads = [
             threading.Thread(target=self._write_log, name="penchant-log"),
             threading.Thread(target=self._run_engine, name="penchant-engine"),
@@ -175,6 +176,7 @@ class Threads:
         self._to_log.put(None)
         for thread in self._threads:
             await self._loop.run_in_executor(None, thread.join)
+        await self._loop.run_in_executor(None, self._proofs.shutdown)
         self._readers.shutdown()
 
     async def _accepted(self, events: Sequence[Event]) -> Batch:
@@ -306,7 +308,7 @@ class Threads:
         """Those that may leave now. A proof of erasure waits, beside, until the disk has forgotten as well."""
         proofs = [one for one in answers if _is_proof(one)]
         if proofs:
-            self._readers.submit(self._tell_once_written, proofs)
+            self._proofs.submit(self._tell_once_written, proofs)
         return [one for one in answers if not _is_proof(one)]
 
     def _tell_once_written(self, proofs: list[_Answer]) -> None:

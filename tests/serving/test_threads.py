@@ -317,6 +317,31 @@ def test_an_import_that_the_disk_refuses_midway_is_refused_and_may_be_sent_again
     assert int(engine.parts.index.known.sum()) == 200
 
 
+def test_a_proof_of_erasure_waits_for_the_disk_and_nobody_else_does(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.ingest([*circle(4), click("ann", "i0"), click("bob", "i1"), click("cid", "i2")])
+    save, go_on = engine.parts.save, threading.Event()
+
+    def slow(made: Any) -> None:
+        assert go_on.wait(60)
+        save(made)
+
+    monkeypatch.setattr(engine.parts, "save", slow)
+
+    async def scenario(threads: Threads) -> list[Any]:
+        erasures = [Event(kind="erasure", user=user) for user in ("ann", "bob", "cid")]
+        proofs = await started(*[threads.ingest([erasure]) for erasure in erasures])
+        receipt = await threads.ingest([click("dan", "i0")])
+        assert (await threads.recommend(Query(user="dan", after=receipt.as_of))).items
+        assert await threads.read(engine.item, "i0")
+        assert not any(proof.done() for proof in proofs)
+        go_on.set()
+        return await asyncio.gather(*proofs)
+
+    assert all(proof.erased for proof in run(engine, scenario))
+
+
 def test_threads_do_what_ingest_does(open_engine: OpenEngine) -> None:
     events = [*circle(12), *[click(f"u{k % 5}", f"i{k * 7 % 12}", NOW + k, id=f"e{k}") for k in range(700)]]
     plain, served = open_engine("plain"), open_engine("served")
